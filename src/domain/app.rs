@@ -1,0 +1,41 @@
+//! An App of the host, as far as we know it.
+
+use std::collections::BTreeMap;
+
+use crate::domain::ids::{AppId, Generation, LlmId, TenantId};
+
+/// An App: the principal that budgets and access hang on.
+#[derive(Clone, PartialEq, Debug)]
+pub struct App {
+    /// The tenant that claimed it.
+    pub tenant: TenantId,
+    /// The host's id.
+    pub id: AppId,
+    /// The host's name for it.
+    pub name: String,
+    /// Free text.
+    pub description: String,
+    /// Who answers for it.
+    pub owner_email: String,
+    /// Whether it may be used.
+    pub active: bool,
+    /// Monthly budget in the host's currency; 0 is none.
+    pub monthly_budget: f64,
+    /// Requests a minute; 0 is no limit.
+    pub rate_limit: i32,
+    /// Further fields that the host has.
+    pub metadata: BTreeMap<String, String>,
+    /// The LLMs it may use.
+    pub llms: Vec<LlmGrant>,
+    /// Changes with each change of the row or its grants.
+    pub generation: Generation,
+}
+
+/// A grant of one LLM to one App.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LlmGrant {
+    /// The host's id of the LLM.
+    pub id: LlmId,
+    /// Its slug, where known; then a request must agree with it.
+    pub slug: Option<String>,
+}

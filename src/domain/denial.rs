@@ -1,0 +1,175 @@
+//! Every way to say no: a private reason for log, metric and audit, and one of two public texts.
+//!
+//! The public text tells an attacker nothing: unknown, wrong, revoked, expired and another tenant's
+//! all read the same (security rule R13), because hosts show it to the client (hazard H3).
+
+use std::fmt;
+
+/// What the caller reads when a credential is refused, whatever the reason.
+pub const REFUSED: &str = "invalid credential";
+/// What the caller reads when we could not decide, which is a refusal too.
+pub const UNAVAILABLE: &str = "authentication unavailable";
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $class:ident;)+) => {
+        /// Why a request was refused. Never shown to the caller.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum Reason { $($(#[$doc])* $name,)+ }
+
+        impl Reason {
+            /// Every reason, in the order of the metrics.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The stable code in logs, metrics and audit events.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)+ }
+            }
+
+            /// What kind of refusal it is.
+            pub const fn class(self) -> Class {
+                match self { $(Self::$name => Class::$class,)+ }
+            }
+        }
+    };
+}
+
+/// What kind of refusal a reason is; decides the public text and the HTTP status of pre-auth.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Class {
+    /// The credential does not authenticate (401 `invalid_token`).
+    Credential,
+    /// The credential is genuine, but may not do this (403 `insufficient_scope`).
+    Authority,
+    /// The request contradicts itself or is over a limit (400 `invalid_request`).
+    Request,
+    /// We could not decide; refused all the same.
+    Unavailable,
+}
+
+reasons! {
+    /// No credential at all.
+    CredentialEmpty = "credential_empty", Credential;
+    /// Longer than the limit.
+    CredentialTooLong = "credential_too_long", Credential;
+    /// A byte that no credential has.
+    CredentialCharacters = "credential_characters", Credential;
+    /// Neither a key nor a JWT.
+    CredentialForm = "credential_form", Credential;
+    /// A key whose checksum differs: mistyped or made up.
+    CredentialChecksum = "credential_checksum", Credential;
+    /// A JWT, and no issuer is trusted.
+    JwtNotAccepted = "jwt_not_accepted", Credential;
+    /// An operator token where an API key belongs, or the reverse.
+    WrongKind = "wrong_kind", Credential;
+    /// No credential has this id.
+    UnknownCredential = "unknown_credential", Credential;
+    /// The id exists, the secret is another.
+    WrongSecret = "wrong_secret", Credential;
+    /// The row was changed by somebody without the pepper. An alarm.
+    RowForged = "row_forged", Credential;
+    /// Revoked.
+    Revoked = "revoked", Credential;
+    /// Past its expiry.
+    Expired = "expired", Credential;
+    /// Before its first valid moment.
+    NotYetValid = "not_yet_valid", Credential;
+    /// The tenant is suspended.
+    TenantSuspended = "tenant_suspended", Credential;
+    /// The row names a tenant that is not there.
+    TenantUnknown = "tenant_unknown", Credential;
+    /// The gateway's namespace is not one of the tenant's.
+    NamespaceNotAllowed = "namespace_not_allowed", Credential;
+    /// The App does not exist, or belongs to another tenant.
+    AppUnknown = "app_unknown", Credential;
+    /// The App is not active.
+    AppInactive = "app_inactive", Credential;
+    /// The User does not exist, or belongs to another tenant.
+    UserUnknown = "user_unknown", Credential;
+    /// The User is not active.
+    UserInactive = "user_inactive", Credential;
+    /// The App has no grant for this LLM.
+    LlmNotGranted = "llm_not_granted", Authority;
+    /// The request names no LLM, and the App's grants need one.
+    LlmMissing = "llm_missing", Request;
+    /// The request's LLM id and slug name two different ones.
+    LlmContradiction = "llm_contradiction", Request;
+    /// The credential is bound to addresses and this is not one of them, or none is known.
+    AddressNotAllowed = "address_not_allowed", Credential;
+    /// More message bytes than an auth call may hold.
+    MessageTooLarge = "message_too_large", Request;
+    /// The process holds too many message bytes at once.
+    IntakeFull = "intake_full", Unavailable;
+    /// The message is not the protobuf it should be.
+    MessageMalformed = "message_malformed", Request;
+    /// The plugin has no usable store or configuration; see `health`.
+    NotReady = "not_ready", Unavailable;
+    /// The row was tagged under a pepper that this process does not hold.
+    PepperMissing = "pepper_missing", Unavailable;
+    /// The hashing queue is full.
+    HashQueueFull = "hash_queue_full", Unavailable;
+    /// The store could not be read.
+    StoreUnavailable = "store_unavailable", Unavailable;
+    /// Whether the cached facts still hold could not be checked.
+    FeedStale = "feed_stale", Unavailable;
+    /// The directory did not answer.
+    DirectoryUnavailable = "directory_unavailable", Unavailable;
+    /// The time allowed for a decision ran out.
+    DeadlineExceeded = "deadline_exceeded", Unavailable;
+    /// The handler panicked; an error line says where.
+    Panicked = "panicked", Unavailable;
+    /// The process is shutting down.
+    ShuttingDown = "shutting_down", Unavailable;
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// A refusal. Refusing is a normal result, not an error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Denial {
+    reason: Reason,
+}
+
+impl Denial {
+    /// The private reason.
+    pub const fn reason(self) -> Reason {
+        self.reason
+    }
+
+    /// The text the caller may read.
+    pub const fn public_text(self) -> &'static str {
+        match self.reason.class() {
+            Class::Unavailable => UNAVAILABLE,
+            Class::Credential | Class::Authority | Class::Request => REFUSED,
+        }
+    }
+}
+
+impl From<Reason> for Denial {
+    fn from(reason: Reason) -> Self {
+        Self { reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h3_there_are_two_public_texts_and_neither_names_a_reason() {
+        for &reason in Reason::ALL {
+            let text = Denial::from(reason).public_text();
+            assert!(text == REFUSED || text == UNAVAILABLE);
+            assert!(!text.contains(reason.code()));
+        }
+    }
+
+    #[test]
+    fn codes_are_unique() {
+        let codes: std::collections::HashSet<_> = Reason::ALL.iter().map(|r| r.code()).collect();
+        assert_eq!(codes.len(), Reason::ALL.len());
+    }
+}

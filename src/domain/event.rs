@@ -1,0 +1,224 @@
+//! What is recorded of a change: the audit event for people, the change for caches.
+//!
+//! Both are written in the transaction of the change itself. Actions and subjects are closed sets, and
+//! no field can hold a secret.
+
+use crate::domain::ids::{AppId, CredentialId, OperatorId, Position, TenantId, UserId};
+
+/// What a change was about: the key by which caches drop what they hold.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Subject {
+    /// The whole store: everything is to be dropped.
+    Everything,
+    /// A tenant and all that is its own.
+    Tenant(TenantId),
+    /// An App, by the host's id (unique in the store, rule R3).
+    App(AppId),
+    /// A User, by the host's id.
+    User(UserId),
+    /// A credential.
+    Credential(CredentialId),
+    /// An operator.
+    Operator(CredentialId),
+}
+
+impl Subject {
+    /// The stable name of its kind, as stored.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Everything => "everything",
+            Self::Tenant(_) => "tenant",
+            Self::App(_) => "app",
+            Self::User(_) => "user",
+            Self::Credential(_) => "credential",
+            Self::Operator(_) => "operator",
+        }
+    }
+
+    /// Its id as text: base62 or decimal, empty for everything.
+    pub fn id_text(&self) -> String {
+        match self {
+            Self::Everything => String::new(),
+            Self::Tenant(id) => id.to_string(),
+            Self::App(id) => id.to_string(),
+            Self::User(id) => id.to_string(),
+            Self::Credential(id) | Self::Operator(id) => id.to_string(),
+        }
+    }
+
+    /// From its stored form. None for a kind this version does not know, which is to be taken as
+    /// [`Subject::Everything`].
+    pub fn parse(kind: &str, id: &str) -> Option<Self> {
+        match kind {
+            "everything" => Some(Self::Everything),
+            "tenant" => id.parse().ok().map(Self::Tenant),
+            "app" => id.parse().ok().map(Self::App),
+            "user" => id.parse().ok().map(Self::User),
+            "credential" => id.parse().ok().map(Self::Credential),
+            "operator" => id.parse().ok().map(Self::Operator),
+            _ => None,
+        }
+    }
+}
+
+/// One entry of the change feed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// Its place; grows with each commit.
+    pub position: Position,
+    /// What changed.
+    pub subject: Subject,
+    /// When it was committed, milliseconds since the epoch.
+    pub at_ms: i64,
+}
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident = $code:literal;)+) => {
+        /// What was done. A closed set.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum Action { $($(#[$doc])* $name,)+ }
+
+        impl Action {
+            /// Every action.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The stable name, as stored and hashed.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code,)+ }
+            }
+
+            /// From its stable name.
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|action| action.as_str() == text)
+            }
+        }
+    };
+}
+
+actions! {
+    /// The store was made.
+    StoreInitialised = "store.initialised";
+    /// A tenant was made.
+    TenantCreated = "tenant.created";
+    /// A tenant's fields were changed.
+    TenantChanged = "tenant.changed";
+    /// A tenant was suspended.
+    TenantSuspended = "tenant.suspended";
+    /// A tenant was resumed.
+    TenantResumed = "tenant.resumed";
+    /// A host App was claimed for a tenant.
+    AppAdded = "app.added";
+    /// An App's fields or grants were changed.
+    AppChanged = "app.changed";
+    /// An App was removed.
+    AppRemoved = "app.removed";
+    /// A host User was claimed for a tenant.
+    UserAdded = "user.added";
+    /// A User's fields were changed.
+    UserChanged = "user.changed";
+    /// A User was removed.
+    UserRemoved = "user.removed";
+    /// A credential was issued.
+    CredentialIssued = "credential.issued";
+    /// A credential was revoked.
+    CredentialRevoked = "credential.revoked";
+    /// An operator was added.
+    OperatorAdded = "operator.added";
+}
+
+/// Who did it, as far as we know.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Actor {
+    /// Somebody with the data directory on this machine: the command line offline.
+    Local {
+        /// The numeric user id of the process.
+        uid: u32,
+    },
+    /// An operator who proved a token.
+    Operator(OperatorId),
+    /// The Studio page.
+    Studio,
+    /// Latchkey itself.
+    System,
+}
+
+impl Actor {
+    /// As stored and hashed.
+    pub fn to_text(self) -> String {
+        match self {
+            Self::Local { uid } => format!("local:{uid}"),
+            Self::Operator(id) => format!("operator:{id}"),
+            Self::Studio => "studio".to_owned(),
+            Self::System => "system".to_owned(),
+        }
+    }
+}
+
+/// An audit event before the store gave it its place in the chain.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuditEvent {
+    /// When, milliseconds since the epoch, UTC.
+    pub at_ms: i64,
+    /// Who.
+    pub actor: Actor,
+    /// What was done.
+    pub action: Action,
+    /// To what.
+    pub subject: Subject,
+    /// Whose it is, where it belongs to a tenant.
+    pub tenant: Option<TenantId>,
+    /// Public facts worth keeping, as `key=value` of a closed set of keys; see `docs/AUDIT.md`.
+    pub details: Vec<(DetailKey, String)>,
+    /// Ties the event to a request, where there was one.
+    pub request_id: String,
+}
+
+macro_rules! detail_keys {
+    ($($(#[$doc:meta])* $name:ident = $code:literal;)+) => {
+        /// What an audit event may say beyond its fixed fields. A closed set, so that no secret can slip in.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+        pub enum DetailKey { $($(#[$doc])* $name,)+ }
+
+        impl DetailKey {
+            /// Every key.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The stable name, as stored and hashed.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code,)+ }
+            }
+
+            /// From its stable name.
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|key| key.as_str() == text)
+            }
+        }
+    };
+}
+
+detail_keys! {
+    /// The App a credential acts as.
+    App = "app";
+    /// Whether the thing is active after the change.
+    Active = "active";
+    /// The environment of a key.
+    Environment = "environment";
+    /// When a credential expires, milliseconds since the epoch.
+    ExpiresAt = "expires_at_ms";
+    /// The fields that were changed, comma-separated names.
+    Fields = "fields";
+    /// The LLM ids granted after the change, comma-separated.
+    Llms = "llms";
+    /// A label or name.
+    Name = "name";
+    /// The fingerprint of a pepper.
+    PepperFingerprint = "pepper_fingerprint";
+    /// Why a credential was revoked.
+    Reason = "reason";
+    /// The role of an operator.
+    Role = "role";
+    /// A tenant's slug.
+    Slug = "slug";
+    /// The User a credential acts for.
+    User = "user";
+}

@@ -1,0 +1,27 @@
+//! Facts and their rules: pure, synchronous, no input or output, no wire or row types.
+//!
+//! Read [`presented`] and [`key_format`] for what a client may send, [`credential`] for what is
+//! stored about it, [`denial`] for every way to say no.
+
+pub mod app;
+pub mod credential;
+pub mod denial;
+pub mod event;
+pub mod ids;
+pub mod key_format;
+pub mod operator;
+pub mod presented;
+pub mod tenant;
+pub mod user;
+pub mod verifier;
+
+pub use app::{App, LlmGrant};
+pub use credential::{Credential, CredentialKind, Environment, Status};
+pub use denial::{Denial, Reason};
+pub use event::{Action, AuditEvent, Change, Subject};
+pub use ids::{AppId, CredentialId, Generation, LlmId, OperatorId, Position, TenantId, UserId};
+pub use operator::{Operator, Role};
+pub use presented::Presented;
+pub use tenant::{LlmGrants, Tenant, TenantStatus};
+pub use user::User;
+pub use verifier::{PepperFingerprint, Tag, Verifier};

@@ -1,0 +1,92 @@
+//! What a client sent, told apart without a look-up. Junk stops here.
+//!
+//! A text with dots is a JWT and is never tried as a key, nor the reverse (decision 10). A JWT is told
+//! by its dots and not by `eyJ`, because old keys of other products begin so (security rule R6).
+
+use crate::domain::denial::Reason;
+use crate::domain::key_format::{self, KeyFormatError, KeyParts};
+use crate::secret::{CredentialText, Secret};
+
+/// The longest credential looked at, in bytes; longer ones are refused unread.
+pub const MAX_CREDENTIAL_LEN: usize = 16 * 1024;
+
+/// A credential that has the form of one. Only [`Presented::parse`] makes it.
+pub struct Presented<'a> {
+    text: &'a [u8],
+    scheme: Scheme<'a>,
+}
+
+/// The kinds of credential, told by form alone.
+#[derive(Clone, Copy)]
+pub enum Scheme<'a> {
+    /// One of our keys, checksum right.
+    Key(KeyParts<'a>),
+    /// Something with the dots of a JWT.
+    Jwt,
+}
+
+impl<'a> Presented<'a> {
+    /// Checks length, characters, form and checksum.
+    ///
+    /// # Errors
+    /// The reason why the text cannot be a credential of ours; for the log, never for the caller.
+    #[expect(clippy::disallowed_methods, reason = "the one place where a presented credential is read")]
+    pub fn parse(credential: &'a Secret<CredentialText>) -> Result<Self, Reason> {
+        let text = credential.expose();
+        let text = text.strip_prefix(b"Bearer ").unwrap_or(text);
+        if text.is_empty() {
+            return Err(Reason::CredentialEmpty);
+        }
+        if text.len() > MAX_CREDENTIAL_LEN {
+            return Err(Reason::CredentialTooLong);
+        }
+        if !text.iter().all(u8::is_ascii_graphic) {
+            return Err(Reason::CredentialCharacters);
+        }
+        if text.contains(&b'.') {
+            return Ok(Self { text, scheme: Scheme::Jwt });
+        }
+        match key_format::parse(text) {
+            Ok(parts) => Ok(Self { text, scheme: Scheme::Key(parts) }),
+            Err(KeyFormatError::Form) => Err(Reason::CredentialForm),
+            Err(KeyFormatError::Checksum) => Err(Reason::CredentialChecksum),
+        }
+    }
+
+    /// The whole credential without `Bearer `: what the cache's keyed digest covers.
+    pub fn text(&self) -> &'a [u8] {
+        self.text
+    }
+
+    /// What form it has.
+    pub fn scheme(&self) -> Scheme<'a> {
+        self.scheme
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(text: &[u8]) -> Option<Reason> {
+        Presented::parse(&Secret::new(text.to_vec())).err()
+    }
+
+    #[test]
+    fn junk_is_named_by_what_is_wrong_with_it() {
+        assert_eq!(reason(b""), Some(Reason::CredentialEmpty));
+        assert_eq!(reason(b"Bearer "), Some(Reason::CredentialEmpty));
+        assert_eq!(reason(&[b'a'; MAX_CREDENTIAL_LEN + 1]), Some(Reason::CredentialTooLong));
+        assert_eq!(reason(b"lk_live_\0"), Some(Reason::CredentialCharacters));
+        assert_eq!(reason("clé".as_bytes()), Some(Reason::CredentialCharacters));
+        assert_eq!(reason(b"a b"), Some(Reason::CredentialCharacters));
+        assert_eq!(reason(b"hunter2"), Some(Reason::CredentialForm));
+    }
+
+    #[test]
+    fn dots_make_a_jwt_and_nothing_else_does() {
+        let jwt = Secret::new(b"a.b.c".to_vec());
+        assert!(matches!(Presented::parse(&jwt).map(|p| p.scheme()), Ok(Scheme::Jwt)));
+        assert_eq!(reason(b"eyJhbGciOiJub25lIn0"), Some(Reason::CredentialForm));
+    }
+}

@@ -1,0 +1,24 @@
+//! A User of the host, as far as we know it.
+
+use std::collections::BTreeMap;
+
+use crate::domain::ids::{Generation, TenantId, UserId};
+
+/// A User, for whom a credential acts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct User {
+    /// The tenant that claimed it.
+    pub tenant: TenantId,
+    /// The host's id.
+    pub id: UserId,
+    /// Address for people.
+    pub email: String,
+    /// Name for people.
+    pub name: String,
+    /// Whether credentials of this User work.
+    pub active: bool,
+    /// Further fields that the host has.
+    pub metadata: BTreeMap<String, String>,
+    /// Changes with each change of the row.
+    pub generation: Generation,
+}

@@ -1,0 +1,252 @@
+//! Which cached facts still hold: the change feed, as caches see it.
+//!
+//! Every cached entry carries the feed position of the snapshot that it was read from. [`ChangeFeed`]
+//! keeps, for each subject, the position of its last change, in a fixed table of stripes: a hit holds
+//! only while none of its subjects changed after the entry was read. Two subjects that share a
+//! stripe cost a needless miss, never a stale hit. Nothing has to be removed from a cache for a change to
+//! take effect, and an entry made from an old row can never come back to life: its position is old (rule R8).
+//!
+//! Commits of this process arrive by [`CommitListener`] before they are acknowledged; those of others by
+//! [`ChangeFeed::check`], which a watcher thread calls every [`POLL`]. A hit is good only while the last
+//! check, stamped before its read on the boot clock, is at most [`MAX_CHECK_AGE`] old; else the request
+//! runs the check itself, and refuses if it can't.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::clock::{Clock, ExpiryClock};
+use crate::domain::{Change, Position, Subject};
+use crate::store::{CommitListener, Feed, News, StoreResult};
+
+/// How often the watcher looks. Twice in [`MAX_CHECK_AGE`], so that a hit normally finds a fresh stamp.
+pub const POLL: Duration = Duration::from_millis(40);
+/// The oldest check that a hit may rest on (rule R8).
+pub const MAX_CHECK_AGE: Duration = Duration::from_millis(100);
+
+const STRIPES: usize = 1 << 14;
+
+/// The stripes of one cached entry's subjects.
+#[derive(Clone, Copy, Debug)]
+pub struct Stripes([u16; 4]);
+
+/// Which store an entry was read from: ends when the file under us was replaced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Era(u64);
+
+/// How old an entry's facts are.
+#[derive(Clone, Copy, Debug)]
+pub struct Vintage {
+    /// Taken with [`ChangeFeed::era`] before anything was read.
+    pub era: Era,
+    /// The feed position of the oldest snapshot among the reads.
+    pub position: Position,
+    /// What it is about.
+    pub stripes: Stripes,
+}
+
+/// The process's view of the change feed.
+pub struct ChangeFeed {
+    hasher: RandomState,
+    changed_at: Box<[AtomicU64]>,
+    floor: AtomicU64,
+    era: AtomicU64,
+    applying: Mutex<()>,
+    checked_at_ns: AtomicU64,
+    seen: Mutex<Position>,
+    clock: Arc<dyn Clock>,
+    expiry: Arc<ExpiryClock>,
+}
+
+impl ChangeFeed {
+    /// Starts at `position`: nothing is cached yet, so nothing before it matters.
+    pub fn new(position: Position, clock: Arc<dyn Clock>, expiry: Arc<ExpiryClock>) -> Self {
+        Self {
+            hasher: RandomState::new(),
+            changed_at: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
+            floor: AtomicU64::new(0),
+            era: AtomicU64::new(0),
+            applying: Mutex::new(()),
+            checked_at_ns: AtomicU64::new(0),
+            seen: Mutex::new(position),
+            clock,
+            expiry,
+        }
+    }
+
+    /// The stripes to keep with an entry about these subjects.
+    pub fn stripes(&self, subjects: [Subject; 4]) -> Stripes {
+        Stripes(subjects.map(|subject| self.stripe(subject)))
+    }
+
+    /// The era to read in: to be taken before the first read of an entry.
+    pub fn era(&self) -> Era {
+        Era(self.era.load(Ordering::Acquire))
+    }
+
+    /// Whether an entry still holds, as far as this process knows.
+    pub fn holds(&self, vintage: Vintage) -> bool {
+        let Vintage { era, position, stripes } = vintage;
+        era == self.era()
+            && position.0 >= self.floor.load(Ordering::Acquire)
+            && stripes.0.iter().all(|&stripe| {
+                self.changed_at
+                    .get(usize::from(stripe))
+                    .is_some_and(|changed| changed.load(Ordering::Acquire) <= position.0)
+            })
+    }
+
+    /// Whether the last check is young enough for a hit to rest on.
+    pub fn is_fresh(&self) -> bool {
+        let age = self.clock.boot_ns().saturating_sub(self.checked_at_ns.load(Ordering::Acquire));
+        u128::from(age) <= MAX_CHECK_AGE.as_nanos()
+    }
+
+    /// Nanoseconds since the last successful check.
+    pub fn check_age_ns(&self) -> u64 {
+        self.clock.boot_ns().saturating_sub(self.checked_at_ns.load(Ordering::Acquire))
+    }
+
+    /// Looks for commits of other processes and takes in what it finds; returns how many changes.
+    ///
+    /// # Errors
+    /// When the store cannot be read; then hits stop holding as the last check ages.
+    pub fn check(&self, feed: &dyn Feed) -> StoreResult<usize> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // Stamped before the read: what is committed after this moment may be missing from it.
+        let stamp = self.clock.boot_ns();
+        let count = match feed.news(*seen)? {
+            News::Nothing => 0,
+            News::Changes(changes) => {
+                self.take_in(&changes);
+                if let Some(last) = changes.last() {
+                    *seen = last.position;
+                }
+                changes.len()
+            }
+            News::Lost { position } => {
+                self.start_era();
+                *seen = position;
+                1
+            }
+        };
+        self.checked_at_ns.fetch_max(stamp, Ordering::AcqRel);
+        Ok(count)
+    }
+
+    /// The store under us may be another one, with other positions: nothing read so far holds.
+    fn start_era(&self) {
+        let _applying = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
+        self.floor.store(0, Ordering::Release);
+        for changed in &self.changed_at {
+            changed.store(0, Ordering::Release);
+        }
+        // Last: whoever reads the new era reads its rows after the reset, so it misses no change
+        // that the reset wiped.
+        self.era.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn take_in(&self, changes: &[Change]) {
+        let _applying = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
+        for change in changes {
+            if change.subject == Subject::Everything {
+                self.floor.fetch_max(change.position.0, Ordering::AcqRel);
+            } else if let Some(changed) = self.changed_at.get(usize::from(self.stripe(change.subject))) {
+                changed.fetch_max(change.position.0, Ordering::AcqRel);
+            }
+            self.expiry.saw_commit(change.at_ms);
+        }
+    }
+
+    fn stripe(&self, subject: Subject) -> u16 {
+        // The remainder is below STRIPES, which fits.
+        u16::try_from(self.hasher.hash_one(subject) % STRIPES as u64).unwrap_or(0)
+    }
+}
+
+impl CommitListener for ChangeFeed {
+    fn committed(&self, changes: &[Change]) {
+        self.take_in(changes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::domain::{AppId, CredentialId, TenantId, UserId};
+    use crate::store::StoreError;
+
+    struct Scripted(Mutex<Vec<StoreResult<News>>>);
+    impl Feed for Scripted {
+        fn position(&self) -> StoreResult<Position> {
+            Ok(Position(0))
+        }
+        fn news(&self, _: Position) -> StoreResult<News> {
+            self.0.lock().unwrap().remove(0)
+        }
+    }
+
+    fn feed() -> (Arc<ManualClock>, ChangeFeed) {
+        let clock = Arc::new(ManualClock::at(1_000));
+        let expiry = Arc::new(ExpiryClock::new(clock.clone()));
+        (clock.clone(), ChangeFeed::new(Position(10), clock, expiry))
+    }
+
+    fn subjects() -> [Subject; 4] {
+        [
+            Subject::Credential(CredentialId::from_bytes([1; 16])),
+            Subject::Tenant(TenantId::from_bytes([2; 16])),
+            Subject::App(AppId::new(7).unwrap()),
+            Subject::User(UserId::new(9).unwrap()),
+        ]
+    }
+
+    fn read_at(feed: &ChangeFeed, position: u64) -> Vintage {
+        Vintage { era: feed.era(), position: Position(position), stripes: feed.stripes(subjects()) }
+    }
+
+    fn change(position: u64, subject: Subject) -> Change {
+        Change { position: Position(position), subject, at_ms: 2_000 }
+    }
+
+    #[test]
+    fn r8_a_change_of_any_subject_ends_what_was_read_before_it() {
+        for subject in subjects().into_iter().chain([Subject::Everything]) {
+            let (_, feed) = feed();
+            assert!(feed.holds(read_at(&feed, 10)));
+            feed.committed(&[change(11, subject)]);
+            assert!(!feed.holds(read_at(&feed, 10)), "{subject:?}");
+            assert!(feed.holds(read_at(&feed, 11)), "read after the change");
+        }
+    }
+
+    #[test]
+    fn r8_a_stamp_ages_and_a_failed_check_does_not_renew_it() {
+        let (clock, feed) = feed();
+        let scripted = Scripted(Mutex::new(vec![
+            Ok(News::Nothing),
+            Err(StoreError::Closed),
+            Ok(News::Changes(vec![change(12, subjects()[0])])),
+        ]));
+        assert!(feed.check(&scripted).is_ok() && feed.is_fresh());
+        clock.advance(MAX_CHECK_AGE);
+        assert!(feed.is_fresh());
+        clock.advance(Duration::from_millis(1));
+        assert!(!feed.is_fresh());
+        assert!(feed.check(&scripted).is_err() && !feed.is_fresh());
+        assert_eq!(feed.check(&scripted).unwrap(), 1);
+        assert!(feed.is_fresh() && !feed.holds(read_at(&feed, 11)));
+    }
+
+    #[test]
+    fn r9_a_replaced_store_ends_every_entry() {
+        let (_, feed) = feed();
+        feed.committed(&[change(500, subjects()[0])]);
+        let before = read_at(&feed, 600);
+        feed.check(&Scripted(Mutex::new(vec![Ok(News::Lost { position: Position(10) })]))).unwrap();
+        assert!(!feed.holds(before), "read from the store that is gone");
+        assert!(feed.holds(read_at(&feed, 10)), "read from the one that took its place");
+    }
+}

@@ -1,0 +1,233 @@
+//! Where tenants, Apps, Users, credentials and the audit trail live: a small trait per aggregate.
+//!
+//! House rules. "Not found" is `Ok(None)`. What belongs to a tenant is reached only with its
+//! [`TenantId`], and a row of another tenant reads as not found. A mutation takes its [`AuditEvent`] and commits row,
+//! event and change together, durably (fsync), and every cache of this process has dropped what the
+//! change touches before the call returns. Row MACs and tags are computed by the caller: the store holds
+//! no pepper. Reads run inline on the calling thread; mutations are handed to one writer thread and
+//! block until they are durable, so async callers go through `tokio::task::spawn_blocking`.
+//!
+//! [`sqlite`] is the implementation, [`fake`] the one for faults and speed; `tests/it/store_suite` holds
+//! both to the same contract. No caller knows the driver.
+
+pub mod fake;
+pub mod feed;
+pub mod sqlite;
+
+use crate::domain::{
+    App, AppId, AuditEvent, Change, Credential, CredentialId, Generation, Operator, Position, Tenant, TenantId, User,
+    UserId,
+};
+
+/// Why the store could not do what was asked. Says nothing about a credential's validity.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The row changed since it was read: read again and decide again.
+    #[error("the {what} was changed by somebody else meanwhile")]
+    Conflict {
+        /// What was to be changed.
+        what: &'static str,
+    },
+    /// A unique name or id is taken.
+    #[error("the {what} exists already")]
+    Exists {
+        /// What exists.
+        what: &'static str,
+    },
+    /// Something that the row refers to is not there.
+    #[error("the {what} does not exist")]
+    Missing {
+        /// What is missing.
+        what: &'static str,
+    },
+    /// The store, or what is under it, failed. The text names the operation, never a value.
+    #[error("the store failed to {operation}")]
+    Failed {
+        /// What was being done.
+        operation: &'static str,
+        /// Why it failed.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A stored row is not what it must be.
+    #[error("stored data is inconsistent: {table}, {what}")]
+    Corrupt {
+        /// Where.
+        table: &'static str,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The writer is gone; the process is going down.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// Shorthand for results of the store.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// A page of a listing: rows after `after`, at most `limit`, in the order of their keys.
+#[derive(Clone, Debug)]
+pub struct Page<K> {
+    /// The key of the last row of the page before.
+    pub after: Option<K>,
+    /// At most this many rows.
+    pub limit: u32,
+}
+
+/// A row and the position of the feed in the very snapshot that it was read from (rule R8).
+#[derive(Clone, Debug)]
+pub struct At<T> {
+    /// No change up to here is missing from `row`.
+    pub position: Position,
+    /// What was read.
+    pub row: T,
+}
+
+/// What a verified credential is linked to, read in one snapshot. Absent parts are absent in the store,
+/// or belong to another tenant.
+#[derive(Clone, Debug)]
+pub struct LinkedRows {
+    /// The tenant.
+    pub tenant: Option<Tenant>,
+    /// Its App.
+    pub app: Option<App>,
+    /// Its User.
+    pub user: Option<User>,
+}
+
+/// All aggregates of one store.
+pub trait Store: Send + Sync {
+    /// Tenants.
+    fn tenants(&self) -> &dyn Tenants;
+    /// Apps and their LLM grants.
+    fn apps(&self) -> &dyn Apps;
+    /// Users.
+    fn users(&self) -> &dyn Users;
+    /// Gateway credentials with their verifiers.
+    fn credentials(&self) -> &dyn Credentials;
+    /// Operators with their verifiers.
+    fn operators(&self) -> &dyn Operators;
+    /// The audit trail.
+    fn audit(&self) -> &dyn Audit;
+    /// The change feed.
+    fn feed(&self) -> &dyn Feed;
+}
+
+/// Tenants. All are visible to whoever holds the store; tenant-bound callers are restricted above it.
+pub trait Tenants: Send + Sync {
+    /// Adds a tenant. `Exists` when slug or key prefix-and-slug is taken.
+    fn create(&self, tenant: &Tenant, event: AuditEvent) -> StoreResult<()>;
+    /// By its slug.
+    fn by_slug(&self, slug: &str) -> StoreResult<Option<Tenant>>;
+    /// By its id.
+    fn by_id(&self, id: TenantId) -> StoreResult<Option<Tenant>>;
+    /// In the order of slugs.
+    fn list(&self, page: &Page<String>) -> StoreResult<Vec<Tenant>>;
+    /// Replaces the row whose generation is `expected`.
+    fn update(&self, tenant: &Tenant, expected: Generation, event: AuditEvent) -> StoreResult<()>;
+}
+
+/// Apps. A host id belongs to at most one tenant (rule R3): claiming one that another tenant has is
+/// `Exists`, and callers that are bound to a tenant report it as not found.
+pub trait Apps: Send + Sync {
+    /// Claims a host App for a tenant, with its grants.
+    fn add(&self, app: &App, event: AuditEvent) -> StoreResult<()>;
+    /// Of this tenant, by host id.
+    fn by_id(&self, tenant: TenantId, id: AppId) -> StoreResult<Option<App>>;
+    /// Of this tenant, in the order of ids.
+    fn list(&self, tenant: TenantId, page: &Page<AppId>) -> StoreResult<Vec<App>>;
+    /// Replaces row and grants where the generation is `expected`.
+    fn update(&self, app: &App, expected: Generation, event: AuditEvent) -> StoreResult<()>;
+    /// Removes it with its grants. Its credentials stay and are refused.
+    fn remove(&self, tenant: TenantId, id: AppId, event: AuditEvent) -> StoreResult<()>;
+}
+
+/// Users, by the same rules as [`Apps`].
+pub trait Users: Send + Sync {
+    /// Claims a host User for a tenant.
+    fn add(&self, user: &User, event: AuditEvent) -> StoreResult<()>;
+    /// Of this tenant, by host id.
+    fn by_id(&self, tenant: TenantId, id: UserId) -> StoreResult<Option<User>>;
+    /// Of this tenant, in the order of ids.
+    fn list(&self, tenant: TenantId, page: &Page<UserId>) -> StoreResult<Vec<User>>;
+    /// Replaces the row where the generation is `expected`.
+    fn update(&self, user: &User, expected: Generation, event: AuditEvent) -> StoreResult<()>;
+    /// Removes it. Its credentials stay and are refused.
+    fn remove(&self, tenant: TenantId, id: UserId, event: AuditEvent) -> StoreResult<()>;
+}
+
+/// Gateway credentials.
+pub trait Credentials: Send + Sync {
+    /// Adds a credential with its verifier. `Missing` when tenant, App or User is not there or the
+    /// latter two belong to another tenant.
+    fn issue(&self, credential: &Credential, event: AuditEvent) -> StoreResult<()>;
+    /// For the answer path: by public id alone, one indexed read whatever it finds (rule R13), with the
+    /// feed position of the same snapshot.
+    fn look_up(&self, id: CredentialId) -> StoreResult<At<Option<Credential>>>;
+    /// For the answer path: what the credential is linked to, with the feed position of the snapshot.
+    fn linked(&self, tenant: TenantId, app: AppId, user: UserId) -> StoreResult<At<LinkedRows>>;
+    /// For administration: of this tenant.
+    fn by_id(&self, tenant: TenantId, id: CredentialId) -> StoreResult<Option<Credential>>;
+    /// Of this tenant, newest last, in the order of (created, id).
+    fn list(&self, tenant: TenantId, page: &Page<(i64, CredentialId)>) -> StoreResult<Vec<Credential>>;
+    /// Replaces the row where the generation is `expected`.
+    fn update(&self, credential: &Credential, expected: Generation, event: AuditEvent) -> StoreResult<()>;
+}
+
+/// Operators.
+pub trait Operators: Send + Sync {
+    /// Adds an operator.
+    fn add(&self, operator: &Operator, event: AuditEvent) -> StoreResult<()>;
+    /// By public id: one indexed read.
+    fn look_up(&self, id: CredentialId) -> StoreResult<Option<Operator>>;
+    /// All of them, in the order of ids.
+    fn list(&self) -> StoreResult<Vec<Operator>>;
+}
+
+/// An audit event in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainedEvent {
+    /// Its number, from 1, without gaps.
+    pub sequence: u64,
+    /// What happened.
+    pub event: AuditEvent,
+    /// SHA-256 over the canonical encoding and the hash before it.
+    pub hash: [u8; 32],
+}
+
+/// The audit trail.
+pub trait Audit: Send + Sync {
+    /// Events after `after`, at most `limit`, oldest first.
+    fn list(&self, after: u64, limit: u32) -> StoreResult<Vec<ChainedEvent>>;
+    /// The last event's number and hash.
+    fn head(&self) -> StoreResult<Option<(u64, [u8; 32])>>;
+}
+
+/// What a look at the feed told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Nothing was committed since `since`.
+    Nothing,
+    /// These were, in order, without a gap.
+    Changes(Vec<Change>),
+    /// More than can be told, or the store was replaced: drop everything and go on from here.
+    Lost {
+        /// Where the feed stands now.
+        position: Position,
+    },
+}
+
+/// The change feed of the store itself: what other processes committed.
+pub trait Feed: Send + Sync {
+    /// Where the feed stands.
+    fn position(&self) -> StoreResult<Position>;
+    /// What was committed after `since`. Cheap when nothing was (`PRAGMA data_version`); holds no
+    /// transaction afterwards.
+    fn news(&self, since: Position) -> StoreResult<News>;
+}
+
+/// Told by the writer of each commit of this process, after it is durable and before the caller hears of it.
+pub trait CommitListener: Send + Sync {
+    /// These changes were just committed.
+    fn committed(&self, changes: &[Change]);
+}

@@ -1,0 +1,3 @@
+//! How a host reaches us.
+pub mod go_plugin;
+pub mod plugin;

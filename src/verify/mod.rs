@@ -1,0 +1,3 @@
+//! Is a credential genuine and current? Says nothing about what it may do.
+
+pub mod tag;
