@@ -114,6 +114,11 @@ impl ExpiryClock {
     }
 }
 
+/// A time in milliseconds since the epoch as RFC 3339 in UTC; empty when out of the range of dates.
+pub fn rfc3339(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms).map_or_else(|_| String::new(), |time| time.to_string())
+}
+
 /// Random bytes for ids and secrets.
 pub trait Entropy: Send + Sync {
     /// Fills `buffer`.

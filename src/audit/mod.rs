@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The audit trail and the decision log.
+
+pub mod decisions;

@@ -141,6 +141,9 @@ macro_rules! host_id {
                 NonZeroU32::new(value).map(Self)
             }
 
+            /// The greatest one.
+            pub const MAX: Self = Self(NonZeroU32::MAX);
+
             /// The host's number, from 1 to 4294967295.
             pub const fn get(self) -> u32 {
                 self.0.get()

@@ -1,1 +1,4 @@
-//! Placeholder.
+//! What is told about the process: log lines, metrics, and the names of both.
+
+pub mod metrics;
+pub mod names;

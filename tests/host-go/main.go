@@ -81,6 +81,8 @@ func runAll(binary string, cases []Case, match *regexp.Regexp, verbose bool, bud
 	os.Setenv("TMPDIR", tmp) // sockets of both sides go here
 
 	env := &Env{Binary: binary, Tmp: tmp, Verbose: verbose, Secrets: NewSecrets()}
+	env.Secrets.Add(headerCanary)
+	env.Secrets.Add(bodyCanary)
 	end := time.Now().Add(budget)
 	passed, failed := 0, 0
 	for _, c := range cases {

@@ -1,0 +1,71 @@
+//! Compiles `proto/` without `protoc`, in two views of the same wire (`proto/CONTRACT.md`).
+
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+/// Everything as hosts speak it. One call: go-plugin and the host share `package plugin`, a second would overwrite it.
+const FULL: [&str; 6] = [
+    "go_plugin/go_plugin.proto",
+    "host/plugin.proto",
+    "host/config_provider.proto",
+    "host/microgateway_management.proto",
+    "host/ai_studio_management.proto",
+    "host/plugin_events.proto",
+];
+
+/// What our server reads of `PluginService`.
+const SLIM: [&str; 1] = ["slim/plugin.proto"];
+
+/// Messages that carry a credential, a secret shown once, a body or a raw object, and all that embed one.
+/// They get no `Debug`, so that logging one does not compile.
+const NO_DEBUG: [&str; 22] = [
+    ".plugin.InitRequest",
+    ".plugin.PluginRequest",
+    ".plugin.HeaderEntry",
+    ".plugin.AuthRequest",
+    ".plugin.GetAppRequest",
+    ".plugin.GetUserRequest",
+    ".plugin.EnrichedRequest",
+    ".plugin.HeadersRequest",
+    ".plugin.ResponseWriteRequest",
+    ".plugin.StreamCompleteRequest",
+    ".plugin.ProxyLogRequest",
+    ".plugin.CallRequest",
+    ".plugin.CallResponse",
+    ".plugin.PortalCallRequest",
+    ".plugin.PortalCallResponse",
+    ".plugin.AgentMessageRequest",
+    ".plugin.ObjectHookRequest",
+    ".plugin.EdgePayloadRequest",
+    ".plugin.EndpointRequest",
+    ".plugin.CreateResourceInstanceRequest",
+    ".plugin_events.PublishRequest",
+    ".plugin_events.EventMessage",
+];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=proto");
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    compile(&out, "full", &FULL, true)?;
+    compile(&out, "slim", &SLIM, false)?;
+    Ok(())
+}
+
+/// Writes the code into `OUT_DIR/<view>` and the descriptors, without comments, into `OUT_DIR/<view>.bin`.
+fn compile(out: &Path, view: &str, files: &[&str], clients: bool) -> Result<(), Box<dyn std::error::Error>> {
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_imports(true).include_source_info(true).open_files(files)?;
+    let descriptors = compiler.file_descriptor_set();
+    compiler.include_source_info(false);
+    fs::write(out.join(view).with_extension("bin"), compiler.encode_file_descriptor_set())?;
+
+    let code = out.join(view);
+    fs::create_dir_all(&code)?;
+    tonic_prost_build::configure()
+        .build_client(clients)
+        .skip_debug(NO_DEBUG)
+        .out_dir(code)
+        .compile_fds(descriptors)
+        .map_err(io::Error::into)
+}

@@ -1,0 +1,82 @@
+//! [`Linked`] to [`Grant`]: this App may use this LLM. Judged on every request, cached or not.
+//!
+//! A grant borrows the facts it was judged from. It has no owned form, so none can be kept for the next
+//! request (rule R14).
+
+use crate::authenticate::attempt::{Attempt, Stage};
+use crate::authenticate::cache::Entry;
+use crate::authenticate::link::Linked;
+use crate::domain::{App, AppId, LlmGrants, Reason, Tenant, User, UserId};
+
+/// A yes, for one request.
+pub struct Grant<'a> {
+    entry: &'a Entry,
+}
+
+impl<'a> Grant<'a> {
+    /// The App to act as: never 0, by type (hazard H1).
+    pub fn app_id(&self) -> AppId {
+        self.entry.app().id
+    }
+
+    /// The User it acts for.
+    pub fn user_id(&self) -> UserId {
+        self.entry.user().id
+    }
+
+    /// The whole App.
+    pub fn app(&self) -> &'a App {
+        self.entry.app()
+    }
+
+    /// The whole User.
+    pub fn user(&self) -> &'a User {
+        self.entry.user()
+    }
+
+    /// The tenant that both belong to.
+    pub fn tenant(&self) -> &'a Tenant {
+        self.entry.tenant()
+    }
+
+    /// What the gateway is told about the credential: `tenant`, `credential_id`, `credential_kind`, `scopes`,
+    /// `environment`, `expires_at`. Made once for each cached entry.
+    pub fn claims(&self) -> &'a [(&'static str, String)] {
+        self.entry.claims()
+    }
+}
+
+/// Judges the LLM.
+///
+/// A slug that is known must agree with the id; where both are asked for and the grant knows no slug, the
+/// id decides. A look-up that names no LLM asks for none.
+///
+/// # Errors
+/// Why the App may not use it.
+pub fn grant<'a>(linked: Linked<'a>, attempt: &Attempt<'_>, local: LlmGrants) -> Result<Grant<'a>, Reason> {
+    let entry = linked.entry();
+    let granted = Ok(Grant { entry });
+    let asked = attempt.llm;
+    if asked.is_none() && attempt.stage == Stage::LookUp {
+        return granted;
+    }
+    let llms = &entry.app().llms;
+    if let (Some(id), Some(slug)) = (asked.id, asked.slug) {
+        let contradicts = |known: &str, of| (of == id) != (known == slug);
+        if llms.iter().any(|llm| llm.slug.as_deref().is_some_and(|known| contradicts(known, llm.id))) {
+            return Err(Reason::LlmContradiction);
+        }
+    }
+    // A tenant may loosen this rule only where the machine's own configuration lets it.
+    if local == LlmGrants::Unchecked && entry.tenant().llm_grants == LlmGrants::Unchecked {
+        return granted;
+    }
+    if asked.is_none() {
+        return Err(Reason::LlmMissing);
+    }
+    let found = match asked.id {
+        Some(id) => llms.iter().any(|llm| llm.id == id),
+        None => llms.iter().any(|llm| llm.slug.is_some() && llm.slug.as_deref() == asked.slug),
+    };
+    if found { granted } else { Err(Reason::LlmNotGranted) }
+}
