@@ -43,6 +43,7 @@ const NO_DEBUG: [&str; 22] = [
     ".plugin_events.EventMessage",
 ];
 
+#[expect(clippy::disallowed_methods, reason = "a build script is told its place by cargo's environment alone")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=proto");
