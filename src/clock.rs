@@ -139,6 +139,7 @@ pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
+        #[expect(clippy::disallowed_methods, reason = "the one place that asks for randomness")]
         getrandom::fill(buffer).map_err(|_| EntropyError)
     }
 }

@@ -1,1 +1,3 @@
+//! The `latchkey` binary.
+
 fn main() {}

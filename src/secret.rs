@@ -76,6 +76,7 @@ pub fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look inside secrets")]
 mod tests {
     use super::*;
     use static_assertions::assert_not_impl_any;

@@ -53,6 +53,7 @@ impl<'a> Grant<'a> {
 ///
 /// # Errors
 /// Why the App may not use it.
+#[expect(clippy::needless_pass_by_value, reason = "a step consumes the one before it")]
 pub fn grant<'a>(linked: Linked<'a>, attempt: &Attempt<'_>, local: LlmGrants) -> Result<Grant<'a>, Reason> {
     let entry = linked.entry();
     let granted = Ok(Grant { entry });

@@ -1,4 +1,4 @@
-#![expect(clippy::disallowed_methods, reason = "tests look inside keys")]
+#![expect(clippy::disallowed_methods, clippy::cast_precision_loss, reason = "tests look inside keys")]
 use super::*;
 use crate::clock::SystemEntropy;
 use crate::secret::{ApiKeyText, OperatorText};

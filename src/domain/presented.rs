@@ -76,7 +76,7 @@ mod tests {
     fn junk_is_named_by_what_is_wrong_with_it() {
         assert_eq!(reason(b""), Some(Reason::CredentialEmpty));
         assert_eq!(reason(b"Bearer "), Some(Reason::CredentialEmpty));
-        assert_eq!(reason(&[b'a'; MAX_CREDENTIAL_LEN + 1]), Some(Reason::CredentialTooLong));
+        assert_eq!(reason(&vec![b'a'; MAX_CREDENTIAL_LEN + 1]), Some(Reason::CredentialTooLong));
         assert_eq!(reason(b"lk_live_\0"), Some(Reason::CredentialCharacters));
         assert_eq!(reason("clé".as_bytes()), Some(Reason::CredentialCharacters));
         assert_eq!(reason(b"a b"), Some(Reason::CredentialCharacters));

@@ -215,7 +215,7 @@ impl Metrics {
         }
     }
 
-    /// Prometheus text (OpenMetrics).
+    /// Prometheus text (`OpenMetrics`).
     pub fn render(&self) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
@@ -229,6 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "exactly zero is the promise")]
     fn the_mean_is_zero_before_the_first_request() {
         let metrics = Metrics::new(&[("revoked", false), ("not_ready", true)]);
         assert_eq!(metrics.summary().avg_duration_ms, 0.0);

@@ -15,12 +15,11 @@ impl Verifier {
         let found = self.store.credentials().look_up(parts.id).map_err(|_| Reason::StoreUnavailable)?;
         let position = found.position;
         let dummy;
-        let row = match &found.row {
-            Some(row) => row,
-            None => {
-                dummy = absent(parts.id, &self.tagger);
-                &dummy
-            }
+        let row = if let Some(row) = &found.row {
+            row
+        } else {
+            dummy = absent(parts.id, &self.tagger);
+            &dummy
         };
         let presented = self.tagger.tag(CredentialKind::ApiKey, row.tenant, row.id, parts.secret);
         let zero = Tag([0; 32]);

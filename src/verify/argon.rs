@@ -69,7 +69,7 @@ impl Buffer {
         let blocks = self.blocks(&params);
         let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let result = argon.hash_password_into_with_memory(secret, salt, output.as_mut(), &mut *blocks);
-        blocks.iter_mut().for_each(|block| block.zeroize());
+        blocks.iter_mut().for_each(Block::zeroize);
         result.map(|()| output).map_err(|_| HashError::Cost)
     }
 }
