@@ -1,0 +1,143 @@
+//! What the benchmarks share: paired ratios, percentiles, processor time of a child.
+#![allow(dead_code, reason = "each benchmark uses a part of it")]
+
+use std::path::Path;
+
+/// The value below which a share `p` of the sorted samples lies.
+pub fn percentile(sorted: &[u64], p: f64) -> u64 {
+    let rank = ((sorted.len() as f64 - 1.0) * p).round() as usize;
+    sorted.get(rank).copied().unwrap_or(0)
+}
+
+/// The median of some ratios with the 95 % interval that order statistics give: for 11 samples the
+/// second and the tenth (98.8 %), and so on by the binomial distribution.
+pub struct Ratio {
+    pub median: f64,
+    pub low: f64,
+    pub high: f64,
+}
+
+impl Ratio {
+    pub fn of(mut samples: Vec<f64>) -> Self {
+        samples.sort_by(f64::total_cmp);
+        let n = samples.len();
+        // The greatest k with P(Binomial(n, 1/2) < k) <= 2.5 %.
+        let (mut k, mut cumulative, mut term) = (0_usize, 0.0, 0.5_f64.powi(n as i32));
+        loop {
+            cumulative += term;
+            if cumulative > 0.025 || k + 1 > n / 2 {
+                break;
+            }
+            k += 1;
+            term *= (n - k + 1) as f64 / k as f64;
+        }
+        let at = k.saturating_sub(1);
+        Self { median: samples[n / 2], low: samples[at], high: samples[n - 1 - at] }
+    }
+
+    pub fn met_at_least(&self, bound: f64) -> &'static str {
+        if self.high >= bound { "met" } else { "MISSED" }
+    }
+
+    pub fn met_at_most(&self, bound: f64) -> &'static str {
+        if self.low <= bound { "met" } else { "MISSED" }
+    }
+}
+
+impl std::fmt::Display for Ratio {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.3} [{:.3}..{:.3}]", self.median, self.low, self.high)
+    }
+}
+
+pub fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples[samples.len() / 2]
+}
+
+/// Nanoseconds that all threads of a process have run.
+pub fn cpu_ns(pid: u32) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
+    tasks
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok())
+        .filter_map(|text| text.split(' ').next()?.parse::<u64>().ok())
+        .sum()
+}
+
+/// A field of /proc/PID/status in KiB.
+pub fn status_kib(pid: u32, field: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
+    text.lines()
+        .find_map(|line| line.strip_prefix(field)?.trim_start_matches(':').trim().split(' ').next()?.parse().ok())
+        .unwrap_or(0)
+}
+
+/// A child that is killed, by its id, when dropped.
+pub struct Child(pub std::process::Child);
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Runs the command line and gives its standard output.
+pub fn latchkey(binary: &str, data_dir: &Path, args: &[&str]) -> String {
+    let output = std::process::Command::new(binary)
+        .arg("--data-dir")
+        .arg(data_dir)
+        .args(args)
+        .env("LATCHKEY_STORE__DEV", "true")
+        .output()
+        .expect("the binary runs");
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// A store with one tenant, App 7 with LLMs 3 and 4, User 9, and one key.
+pub fn sample_store(binary: &str, data_dir: &Path) -> String {
+    latchkey(binary, data_dir, &["init"]);
+    latchkey(binary, data_dir, &["tenant", "create", "acme", "--name", "Acme"]);
+    latchkey(
+        binary,
+        data_dir,
+        &["app", "add", "--tenant", "acme", "--id", "7", "--name", "Shop", "--llm", "3", "--llm", "4"],
+    );
+    latchkey(
+        binary,
+        data_dir,
+        &["user", "add", "--tenant", "acme", "--id", "9", "--email", "ann@acme.example", "--name", "Ann"],
+    );
+    let issued = latchkey(
+        binary,
+        data_dir,
+        &["key", "issue", "--tenant", "acme", "--app", "7", "--user", "9", "--label", "bench", "--output", "json"],
+    );
+    let issued: serde_json::Value = serde_json::from_str(&issued).expect("JSON");
+    issued["key"].as_str().expect("a key").to_owned()
+}
+
+/// Starts the binary as a host does and reads the handshake line.
+pub fn start_plugin(binary: &str, data_dir: &Path) -> (Child, String) {
+    use std::io::BufRead as _;
+    let mut child = std::process::Command::new(binary)
+        .env("AI_STUDIO_PLUGIN", "v1")
+        .env("PLUGIN_PROTOCOL_VERSIONS", "1")
+        .env("PLUGIN_MIN_PORT", "10000")
+        .env("PLUGIN_MAX_PORT", "25000")
+        .env("LATCHKEY_DATA_DIR", data_dir)
+        .env("LATCHKEY_STORE__DEV", "true")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("piped");
+    let mut reader = std::io::BufReader::new(stdout);
+    reader.read_line(&mut line).expect("a handshake line");
+    // The plugin takes a closed pipe for a dead host: keep it open as long as the child.
+    std::mem::forget(reader);
+    let path = line.split('|').nth(3).unwrap_or_else(|| panic!("handshake: {line:?}")).to_owned();
+    (Child(child), path)
+}
