@@ -14,6 +14,9 @@ use crate::domain::Reason;
 use crate::secret::{CredentialText, Secret};
 use crate::telemetry::metrics::{KindLabel, Metrics};
 
+/// How long a request waits for a store that is being opened, before it is refused.
+pub const OPENING_WAIT: Duration = Duration::from_secs(1);
+
 /// One thing that is wrong, and what to do about it. Never holds a secret.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
 pub struct Problem {
@@ -37,30 +40,48 @@ pub struct Health {
 }
 
 enum State {
-    Closed { reason: Reason, problems: Vec<Problem> },
-    Open { authenticator: Arc<Authenticator>, problems: Vec<Problem> },
+    /// The store is being opened: callers wait for it, within [`OPENING_WAIT`].
+    Opening,
+    Closed {
+        reason: Reason,
+        problems: Vec<Problem>,
+    },
+    Open {
+        authenticator: Arc<Authenticator>,
+        problems: Vec<Problem>,
+    },
 }
 
 /// Decides when it can, denies when it cannot.
 pub struct Gate {
     state: ArcSwap<State>,
+    changed: tokio::sync::Notify,
     metrics: Arc<Metrics>,
 }
 
 impl Gate {
+    /// About to open: requests wait a little for it.
+    pub fn opening(metrics: Arc<Metrics>) -> Self {
+        Self { state: ArcSwap::from_pointee(State::Opening), changed: tokio::sync::Notify::new(), metrics }
+    }
+
     /// Closed: everything is denied, for these reasons.
     pub fn closed(metrics: Arc<Metrics>, problems: Vec<Problem>) -> Self {
-        Self { state: ArcSwap::from_pointee(State::Closed { reason: Reason::NotReady, problems }), metrics }
+        let gate = Self::opening(metrics);
+        gate.close(Reason::NotReady, problems);
+        gate
     }
 
     /// Opens: from now on `authenticator` decides. `problems` are what is wrong all the same.
     pub fn open(&self, authenticator: Arc<Authenticator>, problems: Vec<Problem>) {
         self.state.store(Arc::new(State::Open { authenticator, problems }));
+        self.changed.notify_waiters();
     }
 
     /// Closes for good or until opened again.
     pub fn close(&self, reason: Reason, problems: Vec<Problem>) {
         self.state.store(Arc::new(State::Closed { reason, problems }));
+        self.changed.notify_waiters();
     }
 
     /// Whether requests are decided at all.
@@ -75,13 +96,30 @@ impl Gate {
         attempt: &Attempt<'_>,
         answer: impl FnOnce(Decision<'_>) -> R,
     ) -> R {
-        match &*self.state.load_full() {
-            State::Open { authenticator, .. } => authenticator.authenticate(credential, attempt, answer).await,
-            State::Closed { reason, .. } => {
-                self.metrics.refused(*reason as usize, KindLabel::None, 0);
-                answer(Decision::Deny((*reason).into()))
-            }
+        let mut state = self.state.load_full();
+        if matches!(*state, State::Opening) {
+            state = self.opened().await;
         }
+        let reason = match &*state {
+            State::Open { authenticator, .. } => return authenticator.authenticate(credential, attempt, answer).await,
+            State::Closed { reason, .. } => *reason,
+            State::Opening => Reason::NotReady,
+        };
+        self.refused_unread(reason);
+        answer(Decision::Deny(reason.into()))
+    }
+
+    async fn opened(&self) -> Arc<State> {
+        let changed = self.changed.notified();
+        let mut changed = std::pin::pin!(changed);
+        // Registered before the second look, so that a change between the two is not missed.
+        changed.as_mut().enable();
+        let state = self.state.load_full();
+        if !matches!(*state, State::Opening) {
+            return state;
+        }
+        let _ = tokio::time::timeout(OPENING_WAIT, changed).await;
+        self.state.load_full()
     }
 
     /// Counts a refusal that was made before the credential could be looked at.
@@ -97,6 +135,12 @@ impl Gate {
     /// How the process is.
     pub fn health(&self) -> Health {
         match &**self.state.load() {
+            State::Opening => Health {
+                status: "unhealthy",
+                problems: vec![Problem { code: "opening", text: "the store is being opened".to_owned() }],
+                feed_check_age_ms: None,
+                cached_credentials: 0,
+            },
             State::Closed { problems, .. } => Health {
                 status: "unhealthy",
                 problems: problems.clone(),
@@ -115,5 +159,53 @@ impl Gate {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authenticate::record::Recorder;
+    use crate::authenticate::{RequestedLlm, Stage};
+    use crate::domain::denial::{REFUSED, UNAVAILABLE};
+
+    async fn ask(gate: &Gate) -> &'static str {
+        let credential = Secret::new(b"lk_live_x".to_vec());
+        let llm = RequestedLlm::default();
+        let attempt = Attempt { stage: Stage::Auth, llm, namespace: None, remote: None, request_id: "" };
+        gate.authenticate(&credential, &attempt, |decision| match decision {
+            Decision::Grant(_) => "granted",
+            Decision::Deny(denial) => denial.public_text(),
+        })
+        .await
+    }
+
+    fn metrics() -> Arc<Metrics> {
+        Arc::new(Metrics::new(&Recorder::reason_labels()))
+    }
+
+    #[tokio::test]
+    async fn h4_a_closed_gate_denies_and_counts_and_says_why() {
+        let problem = Problem { code: "no_data_dir", text: "set LATCHKEY_DATA_DIR".to_owned() };
+        let gate = Gate::closed(metrics(), vec![problem.clone()]);
+        assert_eq!(ask(&gate).await, UNAVAILABLE);
+        assert_ne!(ask(&gate).await, REFUSED);
+        assert_eq!(gate.metrics().summary().error_count, 2);
+        assert_eq!(gate.health().status, "unhealthy");
+        assert_eq!(gate.health().problems, [problem]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gate_that_is_opening_lets_requests_wait_but_not_for_ever() {
+        let gate = Gate::opening(metrics());
+        let started = tokio::time::Instant::now();
+        assert_eq!(ask(&gate).await, UNAVAILABLE);
+        assert_eq!(started.elapsed(), OPENING_WAIT);
+        let (asked, ()) = tokio::join!(ask(&gate), async {
+            tokio::task::yield_now().await;
+            gate.close(Reason::ShuttingDown, Vec::new());
+        });
+        assert_eq!(asked, UNAVAILABLE);
+        assert_eq!(started.elapsed(), OPENING_WAIT, "answered as soon as the gate was closed");
     }
 }

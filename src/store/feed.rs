@@ -46,6 +46,15 @@ pub struct Vintage {
     pub stripes: Stripes,
 }
 
+/// What a look at the feed brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Checked {
+    /// Changes that were news to this process.
+    pub changes: usize,
+    /// The longest time from a change's commit until now, in milliseconds.
+    pub slowest_ms: Option<i64>,
+}
+
 /// The process's view of the change feed.
 pub struct ChangeFeed {
     hasher: RandomState,
@@ -108,31 +117,31 @@ impl ChangeFeed {
         self.clock.boot_ns().saturating_sub(self.checked_at_ns.load(Ordering::Acquire))
     }
 
-    /// Looks for commits of other processes and takes in what it finds; returns how many changes.
+    /// Looks for commits of other processes and takes in what it finds.
     ///
     /// # Errors
     /// When the store cannot be read; then hits stop holding as the last check ages.
-    pub fn check(&self, feed: &dyn Feed) -> StoreResult<usize> {
+    pub fn check(&self, feed: &dyn Feed) -> StoreResult<Checked> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         // Stamped before the read: what is committed after this moment may be missing from it.
         let stamp = self.clock.boot_ns();
-        let count = match feed.news(*seen)? {
-            News::Nothing => 0,
+        let checked = match feed.news(*seen)? {
+            News::Nothing => Checked::default(),
             News::Changes(changes) => {
-                self.take_in(&changes);
+                let checked = self.take_in(&changes);
                 if let Some(last) = changes.last() {
                     *seen = last.position;
                 }
-                changes.len()
+                checked
             }
             News::Lost { position } => {
                 self.start_era();
                 *seen = position;
-                1
+                Checked { changes: 1, slowest_ms: None }
             }
         };
         self.checked_at_ns.fetch_max(stamp, Ordering::AcqRel);
-        Ok(count)
+        Ok(checked)
     }
 
     /// The store under us may be another one, with other positions: nothing read so far holds.
@@ -147,16 +156,23 @@ impl ChangeFeed {
         self.era.fetch_add(1, Ordering::AcqRel);
     }
 
-    fn take_in(&self, changes: &[Change]) {
+    fn take_in(&self, changes: &[Change]) -> Checked {
         let _applying = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
+        let now_ms = self.clock.wall_ms();
+        let mut checked = Checked::default();
         for change in changes {
-            if change.subject == Subject::Everything {
-                self.floor.fetch_max(change.position.0, Ordering::AcqRel);
-            } else if let Some(changed) = self.changed_at.get(usize::from(self.stripe(change.subject))) {
-                changed.fetch_max(change.position.0, Ordering::AcqRel);
+            let mark = match change.subject {
+                Subject::Everything => Some(&self.floor),
+                subject => self.changed_at.get(usize::from(self.stripe(subject))),
+            };
+            // What this process committed itself was taken in before, and is no news.
+            if mark.is_some_and(|mark| mark.fetch_max(change.position.0, Ordering::AcqRel) < change.position.0) {
+                checked.changes += 1;
+                checked.slowest_ms = checked.slowest_ms.max(Some(now_ms.saturating_sub(change.at_ms)));
             }
             self.expiry.saw_commit(change.at_ms);
         }
+        checked
     }
 
     fn stripe(&self, subject: Subject) -> u16 {
@@ -236,7 +252,7 @@ mod tests {
         clock.advance(Duration::from_millis(1));
         assert!(!feed.is_fresh());
         assert!(feed.check(&scripted).is_err() && !feed.is_fresh());
-        assert_eq!(feed.check(&scripted).unwrap(), 1);
+        assert_eq!(feed.check(&scripted).unwrap().changes, 1);
         assert!(feed.is_fresh() && !feed.holds(read_at(&feed, 11)));
     }
 
