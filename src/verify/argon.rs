@@ -6,6 +6,7 @@
 //! refuses, and the refusal is counted by its reason.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -128,6 +129,7 @@ pub struct QueueFull;
 /// The hashing threads of a process.
 pub struct ArgonPool {
     queue: SyncSender<Job>,
+    taken: AtomicU64,
 }
 
 impl ArgonPool {
@@ -142,7 +144,7 @@ impl ArgonPool {
             let jobs = Arc::clone(&jobs);
             std::thread::Builder::new().name(format!("argon2-{index}")).spawn(move || work(&jobs))?;
         }
-        Ok(Self { queue })
+        Ok(Self { queue, taken: AtomicU64::new(0) })
     }
 
     /// Whether `secret` is the one that `phc` was made of.
@@ -153,7 +155,13 @@ impl ArgonPool {
         let (answer, answered) = oneshot::channel();
         let job = Job { phc: phc.to_owned(), secret: Zeroizing::new(secret.to_vec()), answer };
         self.queue.try_send(job).map_err(|_| None)?;
+        self.taken.fetch_add(1, Ordering::Relaxed);
         answered.await.map_err(|_| None)?.map_err(Some)
+    }
+
+    /// Jobs taken so far.
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
     }
 }
 

@@ -3,6 +3,8 @@
 //! HMAC-SHA-256 throughout, each input separated by its domain: version, purpose, kind, tenant,
 //! credential id (security rule R4). A tag under a pepper that we hold is final: a mismatch is a refusal.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
@@ -24,6 +26,7 @@ pub struct PepperLength(pub usize);
 pub struct Tagger {
     keyed: Hmac<Sha256>,
     fingerprint: PepperFingerprint,
+    computed: AtomicU64,
 }
 
 impl Tagger {
@@ -40,7 +43,7 @@ impl Tagger {
         let mut fingerprint = [0; 16];
         let digest = finish(keyed.clone(), b"latchkey pepper fingerprint v1", &[]);
         fingerprint.copy_from_slice(digest.first_chunk::<16>().unwrap_or(&[0; 16]));
-        Ok(Self { keyed, fingerprint: PepperFingerprint(fingerprint) })
+        Ok(Self { keyed, fingerprint: PepperFingerprint(fingerprint), computed: AtomicU64::new(0) })
     }
 
     /// Names the pepper.
@@ -50,6 +53,7 @@ impl Tagger {
 
     /// The tag of a secret, for this credential alone.
     pub fn tag(&self, kind: CredentialKind, tenant: TenantId, id: CredentialId, secret: &[u8]) -> Tag {
+        self.computed.fetch_add(1, Ordering::Relaxed);
         let parts: [&[u8]; 4] = [kind.as_str().as_bytes(), tenant.as_bytes(), id.as_bytes(), secret];
         Tag(finish(self.keyed.clone(), b"latchkey tag v1", &parts))
     }
@@ -93,7 +97,13 @@ impl Tagger {
         self.mac(&fields)
     }
 
+    /// Tags and row MACs computed so far: the same for every kind of refusal (control A5).
+    pub fn computed(&self) -> u64 {
+        self.computed.load(Ordering::Relaxed)
+    }
+
     fn mac(&self, fields: &Fields) -> [u8; 32] {
+        self.computed.fetch_add(1, Ordering::Relaxed);
         finish(self.keyed.clone(), b"latchkey row v1", &[&fields.0])
     }
 }
