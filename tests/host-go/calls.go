@@ -20,27 +20,27 @@ func (t *T) Start(l Launch) *Host {
 
 // Connect launches a host up to the first RPC.
 func (t *T) Connect(l Launch) *Host {
+	t.Check(t.ctx.Err(), "the case's time")
 	h, err := connect(t.Env, l)
 	if err != nil {
 		t.Fatalf("%w", err)
 	}
 	t.Cleanup(func() {
 		h.Abandon()
-		if err := h.Problems(); err != nil {
-			t.Problem("%w", err)
-		}
+		t.judge(h)
 	})
 	return h
 }
 
 // Unload ends the host's life in its own order, and the case if anything was wrong with it.
 func (t *T) Unload(h *Host) {
-	err := h.Unload(t.ctx)
-	h.mu.Lock()
-	h.late = nil // reported here, not once more by the clean-up
-	h.mu.Unlock()
-	if err != nil {
-		t.Fatalf("ending: %w", err)
+	t.Check(h.Unload(t.ctx), "ending")
+}
+
+// judge reports what went wrong in the background, unless the host's end has told it already.
+func (t *T) judge(h *Host) {
+	if err := h.Problems(); err != nil && !h.judged.Load() {
+		t.Problem("%w", err)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -25,6 +27,7 @@ type T struct {
 	mu       sync.Mutex
 	notes    []string
 	cleanups []func()
+	over     bool
 	problems []error
 }
 
@@ -64,8 +67,12 @@ func (t *T) Note(format string, args ...any) {
 // Cleanup registers what must happen after the case, last registered first.
 func (t *T) Cleanup(f func()) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	over := t.over
 	t.cleanups = append(t.cleanups, f)
+	t.mu.Unlock()
+	if over { // a case that hung has come back too late
+		f()
+	}
 }
 
 // TempDir makes a directory below the run's own.
@@ -126,12 +133,32 @@ func runCase(env *Env, c Case, limit time.Duration) ([]string, error) {
 			err = fmt.Errorf("no end within %s", limit.Round(time.Millisecond))
 		}
 	}
-	for i := len(t.cleanups) - 1; i >= 0; i-- {
-		t.cleanups[i]()
+	t.mu.Lock()
+	t.over = true
+	cleanups := t.cleanups
+	t.mu.Unlock()
+	for _, f := range slices.Backward(cleanups) {
+		f()
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.notes, errors.Join(append([]error{err}, t.problems...)...)
+	return t.notes, joined(append([]error{err}, t.problems...))
+}
+
+// joined makes one error of several, each text once.
+func joined(errs []error) error {
+	var texts []string
+	for _, err := range errs {
+		for _, line := range strings.Split(errText(err), "\n") {
+			if line != "" && !slices.Contains(texts, line) {
+				texts = append(texts, line)
+			}
+		}
+	}
+	if len(texts) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(texts, " | "))
 }
 
 // allCases lists every case in the order in which they run.

@@ -84,9 +84,7 @@ func (t *T) Attach(s *Server, l Launch) *Host {
 		if err = h.Begin(t.ctx); err == nil {
 			t.Cleanup(func() {
 				h.Abandon()
-				if err := h.Problems(); err != nil {
-					t.Problem("%w", err)
-				}
+				t.judge(h)
 			})
 			return h
 		}
@@ -178,6 +176,7 @@ func caseServeSignals(t *T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		s := t.Serve()
 		h := t.Attach(s, Launch{})
+		h.dying.Store(true)
 		t.Check(s.cmd.Process.Signal(sig), "signal")
 		start := time.Now()
 		select {

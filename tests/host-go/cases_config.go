@@ -101,7 +101,9 @@ func (t *T) manifest(h *Host) (string, manifest) {
 	return resp.ManifestJson, m
 }
 
-func (m manifest) has(hook string) bool { return m.Capabilities != nil && slices.Contains(m.Capabilities.Hooks, hook) }
+func (m manifest) has(hook string) bool {
+	return m.Capabilities != nil && slices.Contains(m.Capabilities.Hooks, hook)
+}
 
 func caseManifest(t *T) {
 	h := t.Start(Launch{Studio: true, Data: t.Store().Dir})

@@ -23,6 +23,7 @@ func caseController(t *T) {
 	for _, l := range []Launch{{}, {Studio: true, AutoMTLS: true}, {Mux: true}} {
 		l.Data = t.Store().Dir
 		h := t.Start(l)
+		h.dying.Store(true)
 		_ = h.controllerShutdown(t.ctx) // the reply may get lost
 		took, code := t.exited(h, 2*time.Second)
 		t.Assert(code == 0, "exit status %s", h.cmd.ProcessState)
@@ -45,6 +46,7 @@ func caseInterrupt(t *T) {
 
 func caseTerminate(t *T) {
 	h := t.Start(Launch{Data: t.Store().Dir})
+	h.dying.Store(true)
 	t.Check(syscall.Kill(h.pid, syscall.SIGTERM), "SIGTERM")
 	took, code := t.exited(h, 12*time.Second)
 	t.Assert(code == 0, "exit status %s", h.cmd.ProcessState)
@@ -52,6 +54,7 @@ func caseTerminate(t *T) {
 	t.Note("alone %dms", took.Milliseconds())
 
 	h = t.Start(Launch{Data: t.Store().Dir}) // a service manager signals both; the host then ends us its own way
+	h.dying.Store(true)
 	t.Check(syscall.Kill(h.pid, syscall.SIGTERM), "SIGTERM")
 	t.Check(h.Kill(), "Kill after SIGTERM")
 }
@@ -78,6 +81,7 @@ func casePluginKilled(t *T) {
 	for range 3 {
 		h := t.Start(Launch{Data: s.Dir})
 		t.MustAuth(h, k, "before")
+		h.dying.Store(true)
 		t.Check(syscall.Kill(h.pid, syscall.SIGKILL), "SIGKILL")
 		t.exited(h, 3*time.Second)
 		_, err := h.Auth(t.ctx, k.Text, grantedA)

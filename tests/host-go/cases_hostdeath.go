@@ -60,7 +60,7 @@ func caseBrokerClosed(t *T) {
 
 func caseBrokerStreamEnds(t *T) {
 	k := t.Issue(t.Store(), appID)
-	for _, l := range []Launch{{}, {Studio: true}, {AutoMTLS: true, Mux: true}} {
+	for _, l := range []Launch{{}, {Studio: true, AutoMTLS: true, Mux: true}} {
 		l.Data = t.Store().Dir
 		h := t.Start(l)
 		t.Until(2*time.Second, "the broker stream", h.wire.brokerUp.Load)

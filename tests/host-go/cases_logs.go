@@ -20,7 +20,6 @@ func caseLogs(t *T) {
 	k := t.Issue(t.Store(), appID)
 	for _, l := range []Launch{{}, {Studio: true}, {AutoMTLS: true, Mux: true}} {
 		l.Data = t.Store().Dir
-		l.Env = []string{"LATCHKEY_LOG__LEVEL=trace"}
 		h := t.Start(l)
 		t.MustAuth(h, k, "accepted")
 		for _, c := range []string{"", "junk", k.Text + "x", k.Text[:len(k.Text)-7] + "AAAAAAA", "\x1b[31m\"quoted\"\n{\"@level\":7}", string(make([]byte, 100_000))} {

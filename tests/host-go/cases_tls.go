@@ -62,7 +62,7 @@ func caseIntruder(t *T) {
 		} {
 			conn, err := dialUnix(h.Socket(), creds)
 			t.Check(err, name)
-			ctx, cancel := context.WithTimeout(t.ctx, 1500*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.ctx, time.Second)
 			_, err = pb.NewPluginServiceClient(conn).Ping(ctx, &pb.PingRequest{})
 			cancel()
 			_ = conn.Close()

@@ -53,6 +53,8 @@ type Host struct {
 	life    context.Context
 	endLife context.CancelFunc
 	session *sessionLoop
+	judged  atomic.Bool // Kill has reported the problems
+	dying   atomic.Bool // a case is about to end the plugin; failing Pings are no news
 	async   sync.WaitGroup
 	mu      sync.Mutex
 	late    []error
@@ -66,7 +68,9 @@ type dispensed struct {
 }
 
 // entry is both entries of the hosts' plugin map: what it dispenses is the bare connection.
-type entry struct{ goplugin.NetRPCUnsupportedPlugin }
+type entry struct {
+	goplugin.NetRPCUnsupportedPlugin
+}
 
 func (entry) GRPCServer(*goplugin.GRPCBroker, *grpc.Server) error {
 	return errors.New("this program is a host only")
@@ -95,6 +99,7 @@ func connect(env *Env, l Launch) (*Host, error) {
 		Logger:              logger,
 		Stderr:              h.logs,
 		GRPCDialOptions:     h.wire.dialOptions(),
+		StartTimeout:        startLimit,
 	}
 	name := "plugin"
 	if l.NoInit {

@@ -10,6 +10,7 @@ import (
 )
 
 const (
+	startLimit  = 8 * time.Second // both hosts: 60 s
 	initLimit   = time.Second     // both hosts hold their plugin lock meanwhile
 	pingEvery   = 2 * time.Second // a microgateway: 30 s
 	killLimit   = 2 * time.Second // then go-plugin sends SIGKILL
@@ -42,7 +43,7 @@ func (h *Host) beginMicrogateway(ctx context.Context) error {
 	h.background(func() {
 		ctx, cancel := context.WithTimeout(h.life, 10*time.Second)
 		defer cancel()
-		if _, err := h.svc.GetEndpointRegistrations(ctx, &pb.GetEndpointRegistrationsRequest{}); err != nil && h.life.Err() == nil {
+		if _, err := h.svc.GetEndpointRegistrations(ctx, &pb.GetEndpointRegistrationsRequest{}); err != nil && h.life.Err() == nil && !h.dying.Load() {
 			h.problem("GetEndpointRegistrations: %v", err)
 		}
 	})
@@ -53,8 +54,10 @@ func (h *Host) beginMicrogateway(ctx context.Context) error {
 				return
 			case <-time.After(pingEvery):
 			}
-			if err := h.ping(h.life, 5*time.Second); err != nil && h.life.Err() == nil {
-				h.problem("periodic Ping: %v", err)
+			if err := h.ping(h.life, 5*time.Second); err != nil {
+				if h.life.Err() == nil && !h.dying.Load() {
+					h.problem("periodic Ping: %v", err)
+				}
 				return
 			}
 		}
@@ -86,7 +89,7 @@ func (h *Host) beginStudio(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(h.life, 10*time.Second)
 		defer cancel()
 		resp, err := h.svc.GetManifest(ctx, &pb.GetManifestRequest{})
-		if h.life.Err() == nil && (err != nil || !resp.Success) {
+		if h.life.Err() == nil && !h.dying.Load() && (err != nil || !resp.Success) {
 			h.problem("GetManifest after load: %v %v", err, resp)
 		}
 	})
@@ -114,10 +117,11 @@ func (h *Host) ping(ctx context.Context, limit time.Duration) error {
 
 // sessionLoop holds one session open, again and again, by the host's own rules.
 type sessionLoop struct {
-	cancel context.CancelFunc
-	done   chan struct{}
-	last   pb.OpenSessionResponse_CloseReason // valid after done
-	opens  int                                // valid after done
+	cancel  context.CancelFunc
+	started time.Time
+	done    chan struct{}
+	last    pb.OpenSessionResponse_CloseReason // valid after done
+	opens   int                                // valid after done
 }
 
 func (h *Host) startSession() {
@@ -125,7 +129,7 @@ func (h *Host) startSession() {
 		return
 	}
 	ctx, cancel := context.WithCancel(h.life)
-	s := &sessionLoop{cancel: cancel, done: make(chan struct{})}
+	s := &sessionLoop{cancel: cancel, started: time.Now(), done: make(chan struct{})}
 	h.session = s
 	onError, onUnknown := 5*time.Second, time.Duration(0)
 	if h.Studio {
@@ -168,6 +172,7 @@ func (h *Host) startSession() {
 func (h *Host) Unload(ctx context.Context) error {
 	closeReason, closed := "unload", (*pb.OpenSessionResponse_CloseReason)(nil)
 	if h.session != nil {
+		time.Sleep(time.Until(h.session.started.Add(100 * time.Millisecond))) // a very short life: let OpenSession arrive first
 		if h.Studio {
 			closeReason = "plugin_unload"
 		} else {
@@ -229,5 +234,6 @@ func (h *Host) Kill() error {
 	if s := h.Socket(); s != "" && exists(s) {
 		h.problem("Kill left the socket %s", s)
 	}
+	h.judged.Store(true)
 	return h.Problems()
 }

@@ -8,9 +8,11 @@ import (
 	"io"
 	"log"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -79,6 +81,14 @@ func runAll(binary string, cases []Case, match *regexp.Regexp, verbose bool, bud
 	}
 	defer os.RemoveAll(tmp)
 	os.Setenv("TMPDIR", tmp) // sockets of both sides go here
+
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-interrupted
+		os.RemoveAll(tmp)
+		os.Exit(130) // plugins notice that their host is gone
+	}()
 
 	env := &Env{Binary: binary, Tmp: tmp, Verbose: verbose, Secrets: NewSecrets()}
 	env.Secrets.Add(headerCanary)
