@@ -45,11 +45,11 @@ fn main() {
     while !bare_socket.exists() {
         std::thread::sleep(Duration::from_millis(5));
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let ours = Side { channel: connect(socket).await, pid: latchkey.0.id() };
-        let theirs =
-            Side { channel: connect(bare_socket.to_string_lossy().into_owned()).await, pid: bare.0.id() };
+        let theirs = Side { channel: connect(bare_socket.to_string_lossy().into_owned()).await, pid: bare.0.id() };
         for side in [&ours, &theirs] {
             let answer = call(&side.channel, &request(&key)).await;
             assert!(answer.authenticated && answer.app_id == "7", "{answer:?}");
@@ -254,8 +254,7 @@ mod bare {
     impl tower::Service<http::Request<tonic::body::Body>> for Bare {
         type Response = http::Response<tonic::body::Body>;
         type Error = std::convert::Infallible;
-        type Future =
-            std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+        type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
         fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
             std::task::Poll::Ready(Ok(()))
         }
@@ -269,7 +268,8 @@ mod bare {
 }
 
 fn bare_server(path: &str) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let listener = tokio::net::UnixListener::bind(path).expect("a socket");
         tonic::transport::Server::builder()

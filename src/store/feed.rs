@@ -20,8 +20,9 @@ use crate::clock::{Clock, ExpiryClock};
 use crate::domain::{Change, Position, Subject};
 use crate::store::{CommitListener, Feed, News, StoreResult};
 
-/// How often the watcher looks. Twice in [`MAX_CHECK_AGE`], so that a hit normally finds a fresh stamp.
-pub const POLL: Duration = Duration::from_millis(40);
+/// How often the watcher looks: at most every 50 ms, and twice within [`MAX_CHECK_AGE`], so that a hit
+/// normally finds a fresh stamp.
+pub const POLL: Duration = Duration::from_millis(50);
 /// The oldest check that a hit may rest on (rule R8).
 pub const MAX_CHECK_AGE: Duration = Duration::from_millis(100);
 
