@@ -3,6 +3,20 @@
 //! the two are run in turns, and each figure is the median of paired ratios.
 //!
 //! `cargo bench --bench wire [-- --pairs 11 --seconds 1]`
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    missing_docs,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "a benchmark that cannot go on stops"
+)]
 
 mod support;
 

@@ -1,6 +1,17 @@
 //! Control A5: the comparison of secrets takes the same time whether they differ in the first byte, in the
 //! last, or not at all. After dudect (Reparaz, Balasch, Verbauwhede): Welch's t-test between two classes of
 //! input, measured in random turns; beyond 4.5 the times differ.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "a failed test is a panic"
+)]
 
 use latchkey::clock::{Entropy as _, SystemEntropy};
 use latchkey::secret::equal_in_constant_time;

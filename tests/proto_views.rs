@@ -1,4 +1,15 @@
 //! The slim view of `PluginService` must be the same wire as the full one (`proto/CONTRACT.md`).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "a failed test is a panic"
+)]
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a panic in a helper is a failed test")]
 
 use std::collections::{BTreeMap, BTreeSet};
