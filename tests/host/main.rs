@@ -1,0 +1,31 @@
+//! The real binary, driven over the wire as a host drives it (go-plugin-wire 11, host contract 2 and 3).
+//!
+//! One file a theme. The other judge, on HashiCorp's own go-plugin, is `tests/host-go`.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "a failed test is a panic"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod attach;
+mod bodies;
+mod death;
+mod handshake;
+mod helper;
+mod hostile;
+mod life;
+mod pre_auth;
+mod session;
+mod start;
+mod surface;
+mod two_processes;

@@ -1,0 +1,136 @@
+//! Which surface serves what, and to whom (rule R1, decision 9).
+
+use std::time::Duration;
+
+use latchkey::pb::full::plugin as pb;
+
+use crate::helper;
+use crate::support::{APP, LLM, Setup, TestHost, TestStore, USER, run};
+
+/// What every connection may ask.
+pub const OPEN: &[&str] = &["health", "get_metrics"];
+/// What only a recognised Studio may, whether it exists yet or not.
+pub const RESTRICTED: &[&str] = &[
+    "list_tenants",
+    "list_credentials",
+    "issue_credential",
+    "revoke_credential",
+    "run_checklist",
+    "list_audit_events",
+];
+
+/// Whether a `Call` was answered.
+pub fn answered(answer: Result<&pb::CallResponse, &tonic::Status>) -> bool {
+    answer.is_ok_and(|answer| {
+        let data: serde_json::Value = serde_json::from_str(&answer.data).unwrap_or_default();
+        answer.success && data["ok"] != false
+    })
+}
+
+/// A connection that reaches `health` and `get_metrics` and nothing else.
+pub async fn assert_only_health(host: &TestHost) {
+    for method in OPEN {
+        host.call(method, "{}").await.unwrap_or_else(|e| panic!("{method}: {e}"));
+    }
+    for method in RESTRICTED {
+        assert!(host.call(method, "{}").await.is_err(), "Call {method} was answered");
+    }
+    let request = pb::PortalCallRequest {
+        method: "list_credentials".to_owned(),
+        payload: "{}".to_owned(),
+        service_broker_id: host.broker_id,
+        user_context: Some(pb::PortalUserContext { user_id: USER, is_admin: true, ..pb::PortalUserContext::default() }),
+    };
+    let answer = host.service().portal_call(request).await;
+    assert!(!answer.is_ok_and(|answer| answer.into_inner().success), "PortalCall was answered");
+}
+
+#[test]
+fn health_and_metrics_answer_under_studio_and_count_from_zero() {
+    run(30, async {
+        let store = TestStore::new();
+        let key = store.issue(APP, USER);
+        let host = TestHost::start(Setup::on(&store).studio()).await;
+        for name in ["request_count", "error_count", "avg_duration_ms"] {
+            assert_eq!(host.metric(name).await.to_bits(), 0.0_f64.to_bits(), "{name} before the first request");
+        }
+        for _ in 0..5 {
+            host.must_accept(&key, "a call").await;
+        }
+        host.must_refuse("junk", LLM, "a call").await;
+        assert!(host.metric("request_count").await >= 6.0);
+        let health = host.call("health", "{}").await.unwrap();
+        assert_eq!(health["status"], "healthy", "{health}");
+        assert!(health["uptime_seconds"].is_number(), "{health}");
+        host.unload().await;
+    });
+}
+
+#[test]
+fn odd_methods_and_payloads_are_answered_in_the_message() {
+    run(30, async {
+        let host = TestHost::start(Setup::without_store().studio()).await;
+        for payload in ["", "null", "[]", "{", "\"text\"", "{\"a\":1e400}", "\0"] {
+            let request = pb::CallRequest {
+                method: "health".to_owned(),
+                payload: payload.to_owned(),
+                service_broker_id: host.broker_id,
+            };
+            let answer = host.service().call(request).await.unwrap_or_else(|e| panic!("{payload:?}: {e}")).into_inner();
+            assert!(!answer.success || serde_json::from_str::<serde_json::Value>(&answer.data).is_ok());
+        }
+        for method in ["", "no_such_method", "Health", "../health", "health\0", &"x".repeat(100_000)] {
+            assert!(host.call(method, "{}").await.is_err(), "{method:?} was answered");
+        }
+        host.unload().await;
+    });
+}
+
+#[test]
+fn r1_under_a_microgateway_call_answers_health_and_metrics_only() {
+    run(30, async {
+        let store = TestStore::new();
+        let host = TestHost::start(Setup::on(&store)).await;
+        assert_only_health(&host).await;
+        host.unload().await;
+    });
+}
+
+#[test]
+fn r1_another_process_on_the_managed_socket_gets_these_two_only() {
+    run(60, async {
+        let store = TestStore::new();
+        let key = store.issue(APP, USER);
+        let host = TestHost::start(Setup::on(&store).studio()).await;
+        let socket = host.socket();
+        let told = tokio::task::spawn_blocking(move || {
+            let mut stranger = helper::spawn("stranger", &socket, "");
+            let told = helper::heard(&mut stranger);
+            stranger.wait().unwrap();
+            told
+        });
+        let told = tokio::time::timeout(Duration::from_secs(30), told).await.unwrap().unwrap();
+        for method in OPEN {
+            assert_eq!(told[method], true, "{method}: {told}");
+        }
+        for method in RESTRICTED {
+            assert_eq!(told[method], false, "{method} from another process: {told}");
+        }
+        // Its Initialize counted for nothing either: the host's own connection goes on as before.
+        host.ping().await;
+        host.must_accept(&key, "afterwards").await;
+        host.unload().await;
+    });
+}
+
+#[test]
+fn h17_hooks_that_are_not_served_let_the_operation_pass() {
+    run(30, async {
+        let host = TestHost::start(Setup::without_store().studio()).await;
+        let answer = host.service().handle_object_hook(pb::ObjectHookRequest::default()).await.unwrap().into_inner();
+        assert!(answer.allow_operation && !answer.modified);
+        let request = pb::ValidateResourceSelectionRequest::default();
+        assert!(host.service().validate_resource_selection(request).await.unwrap().into_inner().valid);
+        host.unload().await;
+    });
+}

@@ -1,0 +1,354 @@
+//! The validation checklist that the plugin is built from, executed through the real binary: V1, V2 and V5 on the
+//! embedded directory. Each claim has its negative controls, and each control its proof that the same
+//! credential passes without it. V3 and V4 come with the host's Service API.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failed test is a panic"
+)]
+
+mod support;
+
+use latchkey::pb::full::plugin as pb;
+use support::{
+    APP, APP_WITHOUT_LIST, FOREIGN_LLM, Key, LLM, OTHER_APP, OTHER_USER, Setup, TENANT, TestHost, TestStore, USER,
+    context, run, sleep_ms,
+};
+
+/// Other processes follow within 100 ms (rule R8); a busy machine gets some more.
+const FOLLOWS_MS: u64 = 250;
+
+async fn app_of(host: &TestHost, key: &Key, llm: u32) -> pb::GetAppResponse {
+    let request = pb::GetAppRequest { credential: key.text.clone(), context: Some(context(llm)) };
+    host.service().get_app_by_credential(request).await.expect("no gRPC error").into_inner()
+}
+
+async fn user_of(host: &TestHost, key: &Key, llm: u32) -> pb::GetUserResponse {
+    let request = pb::GetUserRequest { credential: key.text.clone(), context: Some(context(llm)) };
+    host.service().get_user_by_credential(request).await.expect("no gRPC error").into_inner()
+}
+
+/// Refused by all three calls, and no object comes with any.
+async fn refused(host: &TestHost, key: &Key, what: &str) {
+    sleep_ms(FOLLOWS_MS).await;
+    host.must_refuse(&key.text, LLM, what).await;
+    let (app, user) = (app_of(host, key, LLM).await, user_of(host, key, LLM).await);
+    assert!(!app.success && app.app.is_none() && !app.error_message.is_empty(), "{what}: GetAppByCredential");
+    assert!(!user.success && user.user.is_none() && !user.error_message.is_empty(), "{what}: GetUserByCredential");
+}
+
+/// Accepted by all three calls.
+async fn accepted(host: &TestHost, key: &Key, what: &str) {
+    sleep_ms(FOLLOWS_MS).await;
+    assert!(host.passes(&key.text, LLM).await, "{what}: refused");
+    assert!(app_of(host, key, LLM).await.success && user_of(host, key, LLM).await.success, "{what}");
+}
+
+/// A second tenant with an App and a User of its own.
+fn second_tenant(store: &TestStore) {
+    store.ok(&["tenant", "create", "globex", "--name", "Globex"]);
+    store.ok(&[
+        "app",
+        "add",
+        "--tenant",
+        "globex",
+        "--id",
+        "20",
+        "--name",
+        "Plant",
+        "--owner-email",
+        "x@globex.example",
+        "--llm",
+        "3",
+    ]);
+    store.ok(&["user", "add", "--tenant", "globex", "--id", "30", "--email", "hank@globex.example", "--name", "Hank"]);
+}
+
+#[test]
+fn v1_an_accepted_credential_names_an_app_that_exists_in_the_database() {
+    run(120, async {
+        let store = TestStore::new();
+        let key = store.issue(APP, USER);
+        let host = TestHost::start(Setup::on(&store)).await;
+        let answer = host.auth(&key.text, LLM).await.unwrap();
+        support::host::well_formed(&answer);
+        assert_eq!((answer.authenticated, answer.app_id.as_str()), (true, "7"));
+        let shown = store.ok(&["app", "show", "--tenant", TENANT, "--id", &answer.app_id, "--output", "json"]);
+        assert!(shown.contains("Shop"), "the App is in the database: {shown}");
+        let app = app_of(&host, &key, LLM).await.app.expect("the App");
+        assert_eq!((app.id, app.name.as_str(), app.is_active), (APP, "Shop", true));
+        assert_eq!(app.owner_email, "ops@acme.example");
+        host.unload().await;
+    });
+}
+
+#[test]
+fn v1_an_app_that_is_inactive_is_refused() {
+    run(60, async {
+        let store = TestStore::new();
+        let key = store.issue(OTHER_APP, USER);
+        let host = TestHost::start(Setup::on(&store)).await;
+        accepted(&host, &key, "while the App is active").await;
+        store.set_app_active(OTHER_APP, false);
+        refused(&host, &key, "an inactive App").await;
+        store.set_app_active(OTHER_APP, true);
+        accepted(&host, &key, "when it is active again").await;
+        host.unload().await;
+    });
+}
+
+#[test]
+fn v1_an_app_removed_a_moment_ago_is_refused() {
+    run(60, async {
+        let store = TestStore::new();
+        let key = store.issue(OTHER_APP, USER);
+        let host = TestHost::start(Setup::on(&store)).await;
+        accepted(&host, &key, "while the App exists").await;
+        store.ok(&["app", "remove", "--tenant", TENANT, "--id", "8"]);
+        refused(&host, &key, "a removed App").await;
+        let fresh = TestHost::start(Setup::on(&store)).await;
+        refused(&fresh, &key, "a removed App, in a process that never knew it").await;
+        fresh.unload().await;
+        host.unload().await;
+    });
+}
+
+#[test]
+fn v1_an_app_that_became_another_tenants_is_refused() {
+    run(60, async {
+        let store = TestStore::new();
+        second_tenant(&store);
+        let key = store.issue(OTHER_APP, USER);
+        let host = TestHost::start(Setup::on(&store)).await;
+        accepted(&host, &key, "while the App is the tenant's").await;
+        store.ok(&["app", "remove", "--tenant", TENANT, "--id", "8"]);
+        let add = [
+            "app",
+            "add",
+            "--tenant",
+            "globex",
+            "--id",
+            "8",
+            "--name",
+            "Moved",
+            "--owner-email",
+            "x@globex.example",
+            "--llm",
+            "3",
+        ];
+        store.ok(&add);
+        refused(&host, &key, "another tenant's App").await;
+        host.unload().await;
+    });
+}
+
+#[test]
+fn v1_no_credential_is_issued_for_an_app_that_is_unknown_foreign_or_0() {
+    run(60, async {
+        let store = TestStore::new();
+        second_tenant(&store);
+        let issue = |app: &str, user: &str| {
+            store.run(&["key", "issue", "--tenant", TENANT, "--app", app, "--user", user, "--output", "json"])
+        };
+        assert!(issue("7", "9").status.success(), "the control: its own App and User");
+        for (app, why) in [
+            ("999", "unknown"),
+            ("20", "another tenant's"),
+            ("0", "zero"),
+            ("4294967296", "too great"),
+            ("-1", "negative"),
+            ("", "empty"),
+        ] {
+            let output = issue(app, "9");
+            assert!(!output.status.success() && output.stdout.is_empty(), "issued for an App that is {why}");
+        }
+        // The two kinds of "not yours" read alike (rule R3).
+        let said = |app: &str| String::from_utf8(issue(app, "9").stderr).unwrap().replace(app, "N");
+        assert_eq!(said("999"), said("20"), "another tenant's App can be told from an unknown one");
+        assert!(!store.run(&["app", "add", "--tenant", TENANT, "--id", "0", "--name", "Zero"]).status.success());
+    });
+}
+
+#[test]
+fn v2_an_accepted_credential_names_a_user_that_exists_in_the_database() {
+    run(60, async {
+        let store = TestStore::new();
+        let key = store.issue(APP, USER);
+        let host = TestHost::start(Setup::on(&store)).await;
+        let answer = host.auth(&key.text, LLM).await.unwrap();
+        support::host::well_formed(&answer);
+        assert_eq!((answer.authenticated, answer.user_id.as_str()), (true, "9"));
+        let shown = store.ok(&["user", "show", "--tenant", TENANT, "--id", &answer.user_id, "--output", "json"]);
+        assert!(shown.contains("ann@acme.example"), "the User is in the database: {shown}");
+        let user = user_of(&host, &key, LLM).await.user.expect("the User");
+        assert_eq!((user.id, user.email.as_str(), user.name.as_str()), (USER, "ann@acme.example", "Ann"));
+        assert!(user.is_active);
+        host.unload().await;
+    });
+}
+
+#[test]
+fn v2_a_user_that_is_inactive_is_refused() {
+    run(60, async {
+        let store = TestStore::new();
+        let key = store.issue(APP, OTHER_USER);
+        let host = TestHost::start(Setup::on(&store)).await;
+        accepted(&host, &key, "while the User is active").await;
+        store.set_user_active(OTHER_USER, false);
+        refused(&host, &key, "an inactive User").await;
+        store.set_user_active(OTHER_USER, true);
+        accepted(&host, &key, "when they are active again").await;
+        host.unload().await;
+    });
+}
+
+#[test]
+fn v2_a_user_removed_a_moment_ago_or_moved_to_another_tenant_is_refused() {
+    run(60, async {
+        let store = TestStore::new();
+        second_tenant(&store);
+        let key = store.issue(APP, OTHER_USER);
+        let host = TestHost::start(Setup::on(&store)).await;
+        accepted(&host, &key, "while the User exists").await;
+        store.ok(&["user", "remove", "--tenant", TENANT, "--id", "10"]);
+        refused(&host, &key, "a removed User").await;
+        store.ok(&[
+            "user",
+            "add",
+            "--tenant",
+            "globex",
+            "--id",
+            "10",
+            "--email",
+            "bob@globex.example",
+            "--name",
+            "Bob",
+        ]);
+        refused(&host, &key, "another tenant's User").await;
+        host.unload().await;
+    });
+}
+
+#[test]
+fn v2_no_credential_is_issued_for_a_user_that_is_unknown_foreign_or_0() {
+    run(60, async {
+        let store = TestStore::new();
+        second_tenant(&store);
+        for user in ["999", "30", "0", "-1", ""] {
+            let output =
+                store.run(&["key", "issue", "--tenant", TENANT, "--app", "7", "--user", user, "--output", "json"]);
+            assert!(!output.status.success() && output.stdout.is_empty(), "issued for the User {user:?}");
+        }
+    });
+}
+
+#[test]
+fn v5_an_app_may_use_the_llms_of_its_list_and_no_other_by_id_or_by_slug() {
+    run(60, async {
+        let store = TestStore::new();
+        let key = store.issue(APP, USER);
+        let host = TestHost::start(Setup::on(&store)).await;
+        for llm in [3, 4] {
+            assert!(host.passes(&key.text, llm).await, "granted LLM {llm}");
+        }
+        for llm in [FOREIGN_LLM, 1, 2, u32::MAX] {
+            host.must_refuse(&key.text, llm, "an LLM outside the list, by id").await;
+        }
+        // By slug alone, of an LLM that no grant names.
+        let mut by_slug = support::auth_request(&key.text, FOREIGN_LLM, Vec::new());
+        for context in [by_slug.context.as_mut().unwrap(), by_slug.request.as_mut().unwrap().context.as_mut().unwrap()]
+        {
+            context.llm_id = 0;
+        }
+        let answer = host.service().authenticate(by_slug).await.unwrap().into_inner();
+        assert!(!answer.authenticated, "an LLM outside the list, by slug");
+        host.must_refuse(&key.text, 0, "no LLM named").await;
+        assert!(host.passes(&key.text, LLM).await, "the granted one, after all that");
+        host.unload().await;
+    });
+}
+
+#[test]
+fn v5_an_app_without_any_list_is_refused_by_default() {
+    run(60, async {
+        let store = TestStore::new();
+        let key = store.issue(APP_WITHOUT_LIST, USER);
+        let host = TestHost::start(Setup::on(&store)).await;
+        for llm in [3, 4, FOREIGN_LLM] {
+            host.must_refuse(&key.text, llm, "an App without a list").await;
+        }
+        store.ok(&["app", "set", "--tenant", TENANT, "--id", "12", "--llm", "3"]);
+        sleep_ms(FOLLOWS_MS).await;
+        assert!(host.passes(&key.text, 3).await, "the control: with a list that names it");
+        host.must_refuse(&key.text, 4, "an LLM that the new list does not name").await;
+        host.unload().await;
+    });
+}
+
+#[test]
+fn v5_a_grant_taken_away_is_refused_at_once() {
+    run(60, async {
+        let store = TestStore::new();
+        let key = store.issue(APP, USER);
+        let host = TestHost::start(Setup::on(&store)).await;
+        assert!(host.passes(&key.text, 4).await);
+        store.ok(&["app", "set", "--tenant", TENANT, "--id", "7", "--llm", "3"]);
+        sleep_ms(FOLLOWS_MS).await;
+        host.must_refuse(&key.text, 4, "a grant taken away").await;
+        assert!(host.passes(&key.text, 3).await, "the other grant stands");
+        host.unload().await;
+    });
+}
+
+#[test]
+fn h1_no_answer_has_an_app_id_that_the_host_would_turn_into_app_1() {
+    run(60, async {
+        let store = TestStore::new();
+        store.ok(&[
+            "app",
+            "add",
+            "--tenant",
+            TENANT,
+            "--id",
+            "4294967295",
+            "--name",
+            "Last",
+            "--owner-email",
+            "ops@acme.example",
+            "--llm",
+            "3",
+        ]);
+        let greatest = store.issue(u32::MAX, USER);
+        let key = store.issue(APP, USER);
+        let host = TestHost::start(Setup::on(&store)).await;
+        let answer = host.auth(&greatest.text, LLM).await.unwrap();
+        assert!(answer.authenticated, "{}", answer.error_message);
+        assert_eq!(answer.app_id, "4294967295");
+        for credential in [key.text.as_str(), "", "0", "1", "junk", &key.id] {
+            for llm in [LLM, FOREIGN_LLM, 0] {
+                // Panics unless an acceptance has plain decimals from 1, and a refusal nothing.
+                host.passes(credential, llm).await;
+            }
+        }
+        host.unload().await;
+    });
+}
+
+#[test]
+fn h7_app_activity_and_llm_grant_are_judged_here_on_every_request() {
+    run(60, async {
+        let store = TestStore::new();
+        let key = store.issue(OTHER_APP, USER);
+        let host = TestHost::start(Setup::on(&store)).await;
+        assert!(host.passes(&key.text, LLM).await, "cached from here on");
+        host.must_refuse(&key.text, 4, "another App's LLM, from the cache").await;
+        assert!(host.passes(&key.text, LLM).await);
+        store.set_app_active(OTHER_APP, false);
+        sleep_ms(FOLLOWS_MS).await;
+        host.must_refuse(&key.text, LLM, "an inactive App, from the cache").await;
+        host.unload().await;
+    });
+}
