@@ -54,7 +54,9 @@ fn a1_a_generator_with_a_bias_is_found_by_that_measure() {
         fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
             SystemEntropy.fill(buffer)?;
             // What a plain remainder would do: 256 is not a multiple of 62, so 8 characters come more often.
-            buffer.iter_mut().for_each(|byte| *byte %= 62 * 4);
+            for byte in buffer {
+                *byte %= 62 * 4;
+            }
             Ok(())
         }
     }

@@ -122,6 +122,11 @@ impl VerifiedCache {
         self.entries.len()
     }
 
+    /// Drops everything kept.
+    pub fn clear(&self) {
+        self.entries.clear();
+    }
+
     /// Whether nothing is kept.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

@@ -18,6 +18,8 @@ pub mod gate;
 pub mod grant;
 pub mod link;
 pub mod record;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::sync::Arc;
 use std::time::Duration;

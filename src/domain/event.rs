@@ -152,6 +152,17 @@ impl Actor {
             Self::System => "system".to_owned(),
         }
     }
+
+    /// From its stored form.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.split_once(':') {
+            Some(("local", uid)) => uid.parse().ok().map(|uid| Self::Local { uid }),
+            Some(("operator", id)) => id.parse().ok().map(Self::Operator),
+            None if text == "studio" => Some(Self::Studio),
+            None if text == "system" => Some(Self::System),
+            _ => None,
+        }
+    }
 }
 
 /// An audit event before the store gave it its place in the chain.

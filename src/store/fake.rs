@@ -1,1 +1,338 @@
-//! In-memory store.
+//! The store in memory: for faults and speed in tests, held to the same contract as the real one.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::audit::chain;
+use crate::domain::{
+    App, AppId, AuditEvent, Change, Credential, CredentialId, Generation, Operator, Position, Subject, Tenant,
+    TenantId, User, UserId,
+};
+use crate::store::{
+    Apps, At, Audit, ChainedEvent, CommitListener, Credentials, Feed, LinkedRows, News, Operators, Page, Store,
+    StoreError, StoreResult, Tenants, Users,
+};
+
+const EPOCH: [u8; 16] = [0; 16];
+
+/// What can be made to fail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// Every read, the feed included.
+    Reads,
+    /// Every mutation: nothing is changed.
+    Writes,
+}
+
+#[derive(Default)]
+struct Rows {
+    tenants: BTreeMap<String, Tenant>,
+    apps: BTreeMap<AppId, App>,
+    users: BTreeMap<UserId, User>,
+    credentials: BTreeMap<CredentialId, Credential>,
+    operators: BTreeMap<CredentialId, Operator>,
+    audit: Vec<ChainedEvent>,
+    changes: Vec<Change>,
+}
+
+/// The store.
+#[derive(Default)]
+pub struct FakeStore {
+    rows: Mutex<Rows>,
+    listener: Mutex<Option<Arc<dyn CommitListener>>>,
+    reads_fail: AtomicBool,
+    writes_fail: AtomicBool,
+    reads: AtomicU64,
+}
+
+impl FakeStore {
+    /// Who is told of each commit.
+    pub fn set_listener(&self, listener: Arc<dyn CommitListener>) {
+        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(listener);
+    }
+
+    /// Makes something fail from now on.
+    pub fn fail(&self, fault: Fault) {
+        match fault {
+            Fault::Reads => self.reads_fail.store(true, Ordering::SeqCst),
+            Fault::Writes => self.writes_fail.store(true, Ordering::SeqCst),
+        }
+    }
+
+    /// Ends all faults.
+    pub fn heal(&self) {
+        self.reads_fail.store(false, Ordering::SeqCst);
+        self.writes_fail.store(false, Ordering::SeqCst);
+    }
+
+    /// Point reads of credentials so far.
+    pub fn reads(&self) -> u64 {
+        self.reads.load(Ordering::SeqCst)
+    }
+
+    /// Changes a row behind everybody's back, as somebody with the file and without the pepper would.
+    pub fn tamper(&self, id: CredentialId, change: impl FnOnce(&mut Credential)) {
+        if let Some(row) = self.rows().credentials.get_mut(&id) {
+            change(row);
+        }
+    }
+
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Rows) -> T) -> StoreResult<T> {
+        if self.reads_fail.load(Ordering::SeqCst) {
+            return Err(StoreError::Failed { operation: "read", source: "a fault was asked for".into() });
+        }
+        Ok(read(&self.rows()))
+    }
+
+    fn commit(
+        &self,
+        event: AuditEvent,
+        subject: Subject,
+        change: impl FnOnce(&mut Rows) -> StoreResult<()>,
+    ) -> StoreResult<()> {
+        if self.writes_fail.load(Ordering::SeqCst) {
+            return Err(StoreError::Failed { operation: "write", source: "a fault was asked for".into() });
+        }
+        let mut rows = self.rows();
+        change(&mut rows)?;
+        let previous = rows.audit.last().map_or_else(|| chain::genesis(&EPOCH), |last| last.hash);
+        let sequence = rows.audit.len() as u64 + 1;
+        let (hash, at_ms) = (chain::hash(&previous, sequence, &event), event.at_ms);
+        rows.audit.push(ChainedEvent { sequence, event, hash });
+        let change = Change { position: Position(rows.changes.len() as u64 + 1), subject, at_ms };
+        rows.changes.push(change);
+        drop(rows);
+        let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(listener) = listener {
+            listener.committed(&[change]);
+        }
+        Ok(())
+    }
+}
+
+/// Rows after a key, at most so many.
+fn page<K: Ord + Clone, V: Clone>(rows: &BTreeMap<K, V>, page: &Page<K>, keep: impl Fn(&V) -> bool) -> Vec<V> {
+    let after = |key: &K| page.after.as_ref().is_none_or(|after| key > after);
+    let kept = rows.iter().filter(|(key, row)| after(key) && keep(row)).map(|(_, row)| row.clone());
+    kept.take(page.limit as usize).collect()
+}
+
+impl Store for FakeStore {
+    fn tenants(&self) -> &dyn Tenants {
+        self
+    }
+    fn apps(&self) -> &dyn Apps {
+        self
+    }
+    fn users(&self) -> &dyn Users {
+        self
+    }
+    fn credentials(&self) -> &dyn Credentials {
+        self
+    }
+    fn operators(&self) -> &dyn Operators {
+        self
+    }
+    fn audit(&self) -> &dyn Audit {
+        self
+    }
+    fn feed(&self) -> &dyn Feed {
+        self
+    }
+}
+
+impl Tenants for FakeStore {
+    fn create(&self, tenant: &Tenant, event: AuditEvent) -> StoreResult<()> {
+        self.commit(event, Subject::Tenant(tenant.id), |rows| {
+            if rows.tenants.contains_key(&tenant.slug) {
+                return Err(StoreError::Exists { what: "tenant" });
+            }
+            rows.tenants.insert(tenant.slug.clone(), tenant.clone());
+            Ok(())
+        })
+    }
+    fn by_slug(&self, slug: &str) -> StoreResult<Option<Tenant>> {
+        self.read(|rows| rows.tenants.get(slug).cloned())
+    }
+    fn by_id(&self, id: TenantId) -> StoreResult<Option<Tenant>> {
+        self.read(|rows| rows.tenants.values().find(|tenant| tenant.id == id).cloned())
+    }
+    fn list(&self, wanted: &Page<String>) -> StoreResult<Vec<Tenant>> {
+        self.read(|rows| page(&rows.tenants, wanted, |_| true))
+    }
+    fn update(&self, tenant: &Tenant, expected: Generation, event: AuditEvent) -> StoreResult<()> {
+        self.commit(event, Subject::Tenant(tenant.id), |rows| {
+            let row = rows.tenants.values_mut().find(|row| row.id == tenant.id && row.generation == expected);
+            row.map(|row| *row = tenant.clone()).ok_or(StoreError::Conflict { what: "tenant" })
+        })
+    }
+}
+
+impl Apps for FakeStore {
+    fn add(&self, app: &App, event: AuditEvent) -> StoreResult<()> {
+        self.commit(event, Subject::App(app.id), |rows| {
+            if !rows.tenants.values().any(|tenant| tenant.id == app.tenant) {
+                return Err(StoreError::Missing { what: "tenant" });
+            }
+            if rows.apps.contains_key(&app.id) {
+                return Err(StoreError::Exists { what: "App" });
+            }
+            rows.apps.insert(app.id, app.clone());
+            Ok(())
+        })
+    }
+    fn by_id(&self, tenant: TenantId, id: AppId) -> StoreResult<Option<App>> {
+        self.read(|rows| rows.apps.get(&id).filter(|app| app.tenant == tenant).cloned())
+    }
+    fn list(&self, tenant: TenantId, wanted: &Page<AppId>) -> StoreResult<Vec<App>> {
+        self.read(|rows| page(&rows.apps, wanted, |app| app.tenant == tenant))
+    }
+    fn update(&self, app: &App, expected: Generation, event: AuditEvent) -> StoreResult<()> {
+        self.commit(event, Subject::App(app.id), |rows| {
+            let row = rows.apps.get_mut(&app.id).filter(|row| row.tenant == app.tenant && row.generation == expected);
+            row.map(|row| *row = app.clone()).ok_or(StoreError::Conflict { what: "App" })
+        })
+    }
+    fn remove(&self, tenant: TenantId, id: AppId, event: AuditEvent) -> StoreResult<()> {
+        self.commit(event, Subject::App(id), |rows| {
+            rows.apps.get(&id).filter(|app| app.tenant == tenant).ok_or(StoreError::Missing { what: "App" })?;
+            rows.apps.remove(&id);
+            Ok(())
+        })
+    }
+}
+
+impl Users for FakeStore {
+    fn add(&self, user: &User, event: AuditEvent) -> StoreResult<()> {
+        self.commit(event, Subject::User(user.id), |rows| {
+            if !rows.tenants.values().any(|tenant| tenant.id == user.tenant) {
+                return Err(StoreError::Missing { what: "tenant" });
+            }
+            if rows.users.contains_key(&user.id) {
+                return Err(StoreError::Exists { what: "User" });
+            }
+            rows.users.insert(user.id, user.clone());
+            Ok(())
+        })
+    }
+    fn by_id(&self, tenant: TenantId, id: UserId) -> StoreResult<Option<User>> {
+        self.read(|rows| rows.users.get(&id).filter(|user| user.tenant == tenant).cloned())
+    }
+    fn list(&self, tenant: TenantId, wanted: &Page<UserId>) -> StoreResult<Vec<User>> {
+        self.read(|rows| page(&rows.users, wanted, |user| user.tenant == tenant))
+    }
+    fn update(&self, user: &User, expected: Generation, event: AuditEvent) -> StoreResult<()> {
+        self.commit(event, Subject::User(user.id), |rows| {
+            let row =
+                rows.users.get_mut(&user.id).filter(|row| row.tenant == user.tenant && row.generation == expected);
+            row.map(|row| *row = user.clone()).ok_or(StoreError::Conflict { what: "User" })
+        })
+    }
+    fn remove(&self, tenant: TenantId, id: UserId, event: AuditEvent) -> StoreResult<()> {
+        self.commit(event, Subject::User(id), |rows| {
+            rows.users.get(&id).filter(|user| user.tenant == tenant).ok_or(StoreError::Missing { what: "User" })?;
+            rows.users.remove(&id);
+            Ok(())
+        })
+    }
+}
+
+impl Credentials for FakeStore {
+    fn issue(&self, credential: &Credential, event: AuditEvent) -> StoreResult<()> {
+        self.commit(event, Subject::Credential(credential.id), |rows| {
+            let owned = |tenant: TenantId| tenant == credential.tenant;
+            if !rows.apps.get(&credential.app).is_some_and(|app| owned(app.tenant)) {
+                return Err(StoreError::Missing { what: "App" });
+            }
+            if !rows.users.get(&credential.user).is_some_and(|user| owned(user.tenant)) {
+                return Err(StoreError::Missing { what: "User" });
+            }
+            if rows.credentials.contains_key(&credential.id) {
+                return Err(StoreError::Exists { what: "credential" });
+            }
+            rows.credentials.insert(credential.id, credential.clone());
+            Ok(())
+        })
+    }
+    fn look_up(&self, id: CredentialId) -> StoreResult<At<Option<Credential>>> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.read(|rows| At { position: Position(rows.changes.len() as u64), row: rows.credentials.get(&id).cloned() })
+    }
+    fn linked(&self, tenant: TenantId, app: AppId, user: UserId) -> StoreResult<At<LinkedRows>> {
+        self.read(|rows| {
+            let row = LinkedRows {
+                tenant: rows.tenants.values().find(|row| row.id == tenant).cloned(),
+                app: rows.apps.get(&app).filter(|app| app.tenant == tenant).cloned(),
+                user: rows.users.get(&user).filter(|user| user.tenant == tenant).cloned(),
+            };
+            At { position: Position(rows.changes.len() as u64), row }
+        })
+    }
+    fn by_id(&self, tenant: TenantId, id: CredentialId) -> StoreResult<Option<Credential>> {
+        self.read(|rows| rows.credentials.get(&id).filter(|row| row.tenant == tenant).cloned())
+    }
+    fn list(&self, tenant: TenantId, wanted: &Page<(i64, CredentialId)>) -> StoreResult<Vec<Credential>> {
+        self.read(|rows| {
+            let by_age = rows.credentials.values().map(|row| ((row.created_at_ms, row.id), row.clone())).collect();
+            page(&by_age, wanted, |row: &Credential| row.tenant == tenant)
+        })
+    }
+    fn update(&self, credential: &Credential, expected: Generation, event: AuditEvent) -> StoreResult<()> {
+        self.commit(event, Subject::Credential(credential.id), |rows| {
+            let row = rows.credentials.get_mut(&credential.id);
+            let row = row.filter(|row| row.tenant == credential.tenant && row.generation == expected);
+            row.map(|row| *row = credential.clone()).ok_or(StoreError::Conflict { what: "credential" })
+        })
+    }
+}
+
+impl Operators for FakeStore {
+    fn add(&self, operator: &Operator, event: AuditEvent) -> StoreResult<()> {
+        self.commit(event, Subject::Operator(operator.id), |rows| {
+            if rows.operators.values().any(|row| row.id == operator.id || row.name == operator.name) {
+                return Err(StoreError::Exists { what: "operator" });
+            }
+            rows.operators.insert(operator.id, operator.clone());
+            Ok(())
+        })
+    }
+    fn look_up(&self, id: CredentialId) -> StoreResult<Option<Operator>> {
+        self.read(|rows| rows.operators.get(&id).cloned())
+    }
+    fn list(&self) -> StoreResult<Vec<Operator>> {
+        self.read(|rows| rows.operators.values().cloned().collect())
+    }
+}
+
+impl Audit for FakeStore {
+    fn list(&self, after: u64, limit: u32) -> StoreResult<Vec<ChainedEvent>> {
+        self.read(|rows| {
+            rows.audit.iter().filter(|event| event.sequence > after).take(limit as usize).cloned().collect()
+        })
+    }
+    fn head(&self) -> StoreResult<Option<(u64, [u8; 32])>> {
+        self.read(|rows| rows.audit.last().map(|event| (event.sequence, event.hash)))
+    }
+}
+
+impl Feed for FakeStore {
+    fn position(&self) -> StoreResult<Position> {
+        self.read(|rows| Position(rows.changes.len() as u64))
+    }
+    fn news(&self, since: Position) -> StoreResult<News> {
+        self.read(|rows| {
+            let now = Position(rows.changes.len() as u64);
+            let changes: Vec<Change> = rows.changes.iter().filter(|c| c.position > since).copied().collect();
+            match (now < since, changes.is_empty()) {
+                (true, _) => News::Lost { position: now },
+                (false, true) => News::Nothing,
+                (false, false) => News::Changes(changes),
+            }
+        })
+    }
+}

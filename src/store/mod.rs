@@ -10,6 +10,7 @@
 //! [`sqlite`] is the implementation, [`fake`] the one for faults and speed; `tests/it/store_suite` holds
 //! both to the same contract. No caller knows the driver.
 
+#[cfg(any(test, feature = "test-support"))]
 pub mod fake;
 pub mod feed;
 pub mod sqlite;

@@ -63,6 +63,11 @@ impl Verifier {
         Self { store, tagger, pool }
     }
 
+    /// The hashing threads.
+    pub fn pool(&self) -> &ArgonPool {
+        &self.pool
+    }
+
     /// Proves the presented credential's secret, then judges whether it is in force.
     ///
     /// # Errors

@@ -1,1 +1,307 @@
-//! Placeholder.
+//! The store in one SQLite file: WAL, one writer thread, readers inline.
+//!
+//! `SqliteStore` is cheap to share. Mutations go to [`writer`], which commits row, audit event and change
+//! together, durably, and tells the listener before it answers. Reads run on the calling thread over
+//! [`reader`]'s connection of that thread. [`guard`] decides whether a directory may be opened at all;
+//! no code but SQLite opens the database, its WAL or its shared memory while it is in use (closing any
+//! handle on them would drop SQLite's locks).
+
+mod credentials;
+pub mod decisions;
+mod directory;
+mod feed;
+pub mod guard;
+mod migrate;
+mod operators;
+mod reader;
+mod rows;
+mod tenants;
+mod trail;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::clock::{Clock, Entropy};
+use crate::domain::{PepperFingerprint, Position};
+use crate::store::{
+    Apps, Audit, CommitListener, Credentials, Feed, Operators, Store, StoreError, StoreResult, Tenants, Users,
+};
+
+pub use guard::{FileSystem, GuardError};
+pub use migrate::MigrateError;
+
+/// The database's name in the data directory.
+pub const FILE_NAME: &str = "latchkey.db";
+/// How long a statement waits for another process's commit.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a process opens the store for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProcessKind {
+    /// One command; leaves no trace of its process.
+    Command,
+    /// Started by a host.
+    Plugin,
+    /// A server of its own.
+    Serve,
+}
+
+impl ProcessKind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::Plugin => "plugin",
+            Self::Serve => "serve",
+        }
+    }
+}
+
+/// How to open a store.
+pub struct OpenOptions {
+    /// Permits tmpfs and overlay file systems.
+    pub dev: bool,
+    /// Who opens it.
+    pub kind: ProcessKind,
+    /// The machine's clocks.
+    pub clock: Arc<dyn Clock>,
+    /// The machine's randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// Why a store cannot be opened or made: what, where, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory or a file in it is not as it must be.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
+    /// The schema is not one that this version can use.
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+    /// There is a store already.
+    #[error("{} exists already: a store is never overwritten", path.display())]
+    Exists {
+        /// Its database.
+        path: PathBuf,
+    },
+    /// The file is no database, or damaged.
+    #[error("{} is not a usable Latchkey database: restore it from a backup", path.display())]
+    Corrupt {
+        /// Which file.
+        path: PathBuf,
+        /// What SQLite says.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// A process of another boot or kernel uses it.
+    #[error(
+        "process {pid} of another boot or machine has {} open: one store belongs to one kernel; other machines \
+         use `latchkey serve`",
+        path.display()
+    )]
+    OtherKernel {
+        /// Which store.
+        path: PathBuf,
+        /// The other process.
+        pid: i64,
+    },
+    /// SQLite failed otherwise.
+    #[error("cannot {operation} {}: {source}", path.display())]
+    Sqlite {
+        /// What was being done.
+        operation: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What SQLite says.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The system gave no thread or no randomness.
+    #[error("cannot start the store: {what}")]
+    System {
+        /// What was missing.
+        what: String,
+    },
+}
+
+/// What every part of one open store shares.
+struct Shared {
+    path: PathBuf,
+    realm: String,
+    instance: u64,
+    reads: AtomicU64,
+    clock: Arc<dyn Clock>,
+}
+
+/// The store.
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+    writer: writer::Writer,
+    feed: feed::FeedReader,
+    pepper_fingerprint: PepperFingerprint,
+    epoch: [u8; 16],
+}
+
+static INSTANCES: AtomicU64 = AtomicU64::new(1);
+
+impl SqliteStore {
+    /// Makes a new store in `dir`, which must exist and be ours alone. Durable when it returns.
+    ///
+    /// # Errors
+    /// When there is one already, or the directory is not fit.
+    pub fn create(dir: &Path, realm: &str, pepper: PepperFingerprint, options: OpenOptions) -> Result<Self, OpenError> {
+        guard::check_dir(dir, options.dev)?;
+        let path = dir.join(FILE_NAME);
+        guard::create_file(&path)?;
+        let mut connection = connect_writer(&path)?;
+        migrate::up(&mut connection, &path)?;
+        let mut epoch = [0; 16];
+        options.entropy.fill(&mut epoch).map_err(|error| OpenError::System { what: error.to_string() })?;
+        connection
+            .execute(
+                "INSERT INTO store_meta (id, epoch, realm, pepper_fingerprint, created_at_ms) VALUES (1, ?1, ?2, ?3, ?4)",
+                rusqlite::params![epoch, realm, pepper.0, options.clock.wall_ms()],
+            )
+            .map_err(|source| OpenError::Sqlite { operation: "initialise", path: path.clone(), source })?;
+        drop(connection);
+        Self::open(dir, options)
+    }
+
+    /// Opens the store in `dir`, migrating it to this version's schema.
+    ///
+    /// # Errors
+    /// What is wrong and what to do about it.
+    pub fn open(dir: &Path, options: OpenOptions) -> Result<Self, OpenError> {
+        guard::check_dir(dir, options.dev)?;
+        let path = dir.join(FILE_NAME);
+        guard::check_file(&path)?;
+        let identity = guard::identity(&path)?;
+        let mut connection = connect_writer(&path)?;
+        migrate::up(&mut connection, &path)?;
+        let meta = connection.query_row("SELECT epoch, realm, pepper_fingerprint FROM store_meta", [], |row| {
+            Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, String>(1)?, row.get::<_, [u8; 16]>(2)?))
+        });
+        let (epoch, realm, pepper) = meta.map_err(|source| OpenError::Corrupt { path: path.clone(), source })?;
+        writer::register(&connection, &path, &options)?;
+        let instance = INSTANCES.fetch_add(1, Ordering::Relaxed);
+        let shared =
+            Arc::new(Shared { path: path.clone(), realm, instance, reads: AtomicU64::new(0), clock: options.clock });
+        let feed = feed::FeedReader::open(&path, identity, epoch)?;
+        let writer = writer::Writer::start(connection, Arc::clone(&shared), epoch, options.kind)?;
+        Ok(Self { shared, writer, feed, pepper_fingerprint: PepperFingerprint(pepper), epoch })
+    }
+
+    /// Who is told of each commit. One listener; a later one replaces it.
+    pub fn set_listener(&self, listener: Arc<dyn CommitListener>) {
+        self.writer.set_listener(listener);
+    }
+
+    /// The pepper that this store was made with.
+    pub fn pepper_fingerprint(&self) -> PepperFingerprint {
+        self.pepper_fingerprint
+    }
+
+    /// The store's random epoch: another one after a restore.
+    pub fn epoch(&self) -> [u8; 16] {
+        self.epoch
+    }
+
+    /// Where the feed stands.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn position(&self) -> StoreResult<Position> {
+        self.feed.position()
+    }
+
+    /// Point reads of credentials so far: the same for every kind of refusal (control A5).
+    pub fn reads(&self) -> u64 {
+        self.shared.reads.load(Ordering::Relaxed)
+    }
+
+    fn read<T>(
+        &self,
+        operation: &'static str,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> StoreResult<T> {
+        reader::with(&self.shared, operation, read)
+    }
+}
+
+impl Store for SqliteStore {
+    fn tenants(&self) -> &dyn Tenants {
+        self
+    }
+    fn apps(&self) -> &dyn Apps {
+        self
+    }
+    fn users(&self) -> &dyn Users {
+        self
+    }
+    fn credentials(&self) -> &dyn Credentials {
+        self
+    }
+    fn operators(&self) -> &dyn Operators {
+        self
+    }
+    fn audit(&self) -> &dyn Audit {
+        self
+    }
+    fn feed(&self) -> &dyn Feed {
+        &self.feed
+    }
+}
+
+/// Settings of every connection. Temporary tables stay in memory, so that `SQLITE_TMPDIR` is never used
+/// (rule R17); no memory map, so that an I/O error is an error and not a signal (rule R10).
+const COMMON_PRAGMAS: &str = "PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA trusted_schema = OFF; \
+     PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON;";
+
+fn connect_writer(path: &Path) -> Result<Connection, OpenError> {
+    use rusqlite::OpenFlags;
+    let failed = |operation| {
+        move |source: rusqlite::Error| match source.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
+                OpenError::Corrupt { path: path.to_owned(), source }
+            }
+            _ => OpenError::Sqlite { operation, path: path.to_owned(), source },
+        }
+    };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(path, flags).map_err(failed("open"))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed("configure"))?;
+    connection.execute_batch(COMMON_PRAGMAS).map_err(failed("configure"))?;
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; \
+             PRAGMA wal_autocheckpoint = 0;",
+        )
+        .map_err(failed("open"))?;
+    Ok(connection)
+}
+
+fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
+    use rusqlite::OpenFlags;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(path, flags)?;
+    // Readers wait for nobody but a checkpoint that restarts the WAL, which takes microseconds.
+    connection.busy_timeout(Duration::from_millis(100))?;
+    connection.execute_batch(COMMON_PRAGMAS)?;
+    connection.execute_batch("PRAGMA query_only = ON;")?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+/// What a failed statement means to the caller. `what` names the thing that was to be written.
+fn store_error(operation: &'static str, what: &'static str) -> impl FnOnce(rusqlite::Error) -> StoreError {
+    use rusqlite::ffi;
+    move |source| match source.sqlite_error().map(|error| error.extended_code) {
+        Some(ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => StoreError::Exists { what },
+        Some(ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => StoreError::Missing { what: "tenant" },
+        _ => StoreError::Failed { operation, source: source.into() },
+    }
+}

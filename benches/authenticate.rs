@@ -1,0 +1,294 @@
+//! `authenticate` in process: warm, cold over 100,000 keys, and refused junk, each beside a yardstick that is
+//! timed in the same run.
+//!
+//! `cargo bench --bench authenticate [-- --keys 100000]`
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    missing_docs,
+    reason = "a benchmark that cannot go on stops"
+)]
+
+mod support;
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::FutureExt as _;
+use latchkey::app::engine::Engine;
+use latchkey::authenticate::record::Recorder;
+use latchkey::authenticate::{Attempt, Authenticator, Decision, RequestedLlm, Stage};
+use latchkey::clock::{Clock, Entropy, SystemClock, SystemEntropy};
+use latchkey::domain::event::Actor;
+use latchkey::domain::key_format;
+use latchkey::domain::{
+    Action, App, AppId, AuditEvent, Credential, CredentialId, CredentialKind, Environment, Generation, LlmGrant,
+    LlmGrants, LlmId, Status, Subject, Tenant, TenantId, TenantStatus, User, UserId, Verifier,
+};
+use latchkey::secret::{ApiKeyText, CredentialText, Secret};
+use latchkey::store::Store as _;
+use latchkey::store::sqlite::{OpenOptions, ProcessKind, SqliteStore};
+use latchkey::telemetry::metrics::Metrics;
+use latchkey::verify::pepper;
+use latchkey::verify::tag::Tagger;
+
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const ROUNDS: usize = 11;
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    let keys =
+        args.iter().position(|a| a == "--keys").and_then(|at| args.get(at + 1)?.parse().ok()).unwrap_or(100_000_usize);
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    std::fs::DirBuilder::new().create(&data).expect("a directory");
+    std::fs::set_permissions(&data, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("mode");
+    let keys = populate(&data, keys);
+    let settings = latchkey::app::Settings {
+        data_dir: Some(data),
+        dev: true,
+        pepper_file: None,
+        authenticate: latchkey::authenticate::Settings::default(),
+        argon_threads: 1,
+        argon_queue: 8,
+        decisions_per_second: 100,
+        decisions_max_rows: 100_000,
+        worker_threads: 1,
+    };
+    let opened = latchkey::app::open(&settings, ProcessKind::Command).expect("opens");
+    let metrics = Arc::new(Metrics::new(&Recorder::reason_labels()));
+    let engine = Engine::start(&opened, &settings, &metrics).expect("starts");
+    let authenticator = &engine.authenticator;
+
+    println!("| measure | figure | yardstick in the same run | bound |");
+    println!("| --- | --- | --- | --- |");
+    cold(authenticator, &keys, &opened.store);
+    warm(authenticator, &keys);
+    junk(authenticator);
+}
+
+fn ask(authenticator: &Authenticator, key: &Secret<CredentialText>) -> bool {
+    let llm = RequestedLlm { id: LlmId::new(3), slug: Some("gpt") };
+    let attempt =
+        Attempt { stage: Stage::Auth, llm, namespace: None, remote: None, request_id: "req_1790000000000000000" };
+    let answer = |decision: Decision<'_>| matches!(decision, Decision::Grant(_));
+    authenticator.authenticate(key, &attempt, answer).now_or_never().expect("is ready at once")
+}
+
+fn cold(authenticator: &Authenticator, keys: &[Secret<CredentialText>], store: &SqliteStore) {
+    // A bare point read of the same rows in the same run.
+    let mut bare = Vec::with_capacity(keys.len());
+    for key in keys.iter().rev().take(20_000) {
+        let id = key_format::parse(key.expose()).expect("a key").id;
+        let started = Instant::now();
+        black_box(store.credentials().look_up(id).expect("reads"));
+        bare.push(started.elapsed().as_nanos() as u64);
+    }
+    let mut samples = Vec::with_capacity(keys.len());
+    for key in keys {
+        let started = Instant::now();
+        assert!(ask(authenticator, key));
+        samples.push(started.elapsed().as_nanos() as u64);
+    }
+    samples.sort_unstable();
+    bare.sort_unstable();
+    let us = |sorted: &[u64], p| support::percentile(sorted, p) as f64 / 1000.0;
+    let (p50, p99) = (us(&samples, 0.5), us(&samples, 0.99));
+    println!(
+        "| cold, {} keys | p50 {p50:.1} us, p99 {p99:.1} us | one bare look-up: p50 {:.1} us, p99 {:.1} us | p50 <= 20: {}; p99 <= 80: {} |",
+        keys.len(),
+        us(&bare, 0.5),
+        us(&bare, 0.99),
+        verdict(p50 <= 20.0),
+        verdict(p99 <= 80.0),
+    );
+}
+
+fn warm(authenticator: &Authenticator, keys: &[Secret<CredentialText>]) {
+    let few: Vec<_> = keys.iter().take(10_000).collect();
+    for key in &few {
+        assert!(ask(authenticator, key));
+    }
+    let one = per_call(200_000, |_| assert!(ask(authenticator, few[0])));
+    let many = per_call(200_000, |n| assert!(ask(authenticator, few[n * 7_919 % few.len()])));
+    let moka: moka::sync::Cache<[u8; 32], Arc<u64>> =
+        moka::sync::Cache::builder().max_capacity(20_000).time_to_live(std::time::Duration::from_secs(600)).build();
+    let quick = quick_cache::sync::Cache::<[u8; 32], Arc<u64>>::new(20_000);
+    let papaya = papaya::HashMap::<[u8; 32], Arc<u64>>::new();
+    let digests: Vec<[u8; 32]> = (0..10_000_u64)
+        .map(|n| {
+            let mut digest = [0; 32];
+            SystemEntropy.fill(&mut digest).expect("random");
+            moka.insert(digest, Arc::new(n));
+            quick.insert(digest, Arc::new(n));
+            papaya.pin().insert(digest, Arc::new(n));
+            digest
+        })
+        .collect();
+    let place = |n: usize| &digests[n * 7_919 % digests.len()];
+    let moka = per_call(200_000, |n| {
+        black_box(moka.get(place(n)));
+    });
+    let quick = per_call(200_000, |n| {
+        black_box(quick.get(place(n)));
+    });
+    let papaya = per_call(200_000, |n| {
+        black_box(papaya.pin().get(place(n)).cloned());
+    });
+    println!(
+        "| warm, one key | {one:.0} ns | a hit alone: quick_cache {quick:.0} ns, papaya {papaya:.0} ns, moka with TTL {moka:.0} ns | <= 1000 ns: {} |",
+        verdict(one <= 1000.0)
+    );
+    println!("| warm, 10,000 keys | {many:.0} ns | as above | <= 1000 ns: {} |", verdict(many <= 1000.0));
+}
+
+fn junk(authenticator: &Authenticator) {
+    let minted = key_format::mint::<ApiKeyText>(
+        "lk",
+        Some(Environment::Live),
+        CredentialId::from_bytes([1; 16]),
+        &SystemEntropy,
+    )
+    .expect("a key");
+    let mut text = minted.text.expose().to_vec();
+    let last = text.len() - 1;
+    text[last] = if text[last] == b'0' { b'1' } else { b'0' };
+    let junk = Secret::new(text);
+    let figure = per_call(200_000, |_| assert!(!ask(authenticator, &junk)));
+    let crc = per_call(200_000, |_| {
+        black_box(crc32fast::hash(black_box(junk.expose())));
+    });
+    println!(
+        "| refused junk (bad checksum) | {figure:.0} ns | CRC-32 of 80 bytes: {crc:.0} ns | <= 1000 ns: {} |",
+        verdict(figure <= 1000.0)
+    );
+}
+
+/// Nanoseconds a call: the median of some rounds.
+fn per_call(calls: usize, mut call: impl FnMut(usize)) -> f64 {
+    let rounds = (0..ROUNDS).map(|_| {
+        let started = Instant::now();
+        for n in 0..calls {
+            call(n);
+        }
+        started.elapsed().as_nanos() as f64 / calls as f64
+    });
+    support::median(rounds.collect())
+}
+
+fn verdict(met: bool) -> &'static str {
+    if met { "met" } else { "MISSED" }
+}
+
+/// A store with one tenant, App and User and that many keys, in random order. Their Argon2id hashes are of real length
+/// and random bytes: no key here is ever proven by them.
+fn populate(data: &std::path::Path, count: usize) -> Vec<Secret<CredentialText>> {
+    let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let pepper = pepper::create(&data.join(pepper::FILE_NAME), &*entropy).expect("a pepper");
+    let tagger = Tagger::new(&pepper).expect("a tagger");
+    let options = OpenOptions { dev: true, kind: ProcessKind::Command, clock: clock.clone(), entropy: entropy.clone() };
+    let store = SqliteStore::create(data, "host", tagger.fingerprint(), options).expect("a store");
+    let tenant = TenantId::random(&*entropy).expect("an id");
+    let (app, user) = (AppId::new(7).expect("an id"), UserId::new(9).expect("an id"));
+    store.tenants().create(&tenant_row(tenant), event()).expect("a tenant");
+    store.apps().add(&app_row(tenant, app), event()).expect("an App");
+    store.users().add(&user_row(tenant, user), event()).expect("a User");
+    (0..count)
+        .map(|_| {
+            let id = CredentialId::random(&*entropy).expect("an id");
+            let minted = key_format::mint::<ApiKeyText>("lk", Some(Environment::Live), id, &*entropy).expect("a key");
+            let verifier = Verifier {
+                phc: format!("$argon2id$v=19$m=19456,t=2,p=1${}${}", "s".repeat(22), "h".repeat(43)),
+                tag: Some(tagger.tag(CredentialKind::ApiKey, tenant, id, minted.secret_part())),
+                pepper: tagger.fingerprint(),
+            };
+            let mut row = Credential {
+                id,
+                tenant,
+                app,
+                user,
+                label: "bench".into(),
+                environment: Environment::Live,
+                scopes: vec!["chat".into()],
+                cidrs: Vec::new(),
+                not_before_ms: None,
+                expires_at_ms: Some(i64::MAX),
+                status: Status::Active,
+                verifier,
+                generation: Generation::random(&*entropy).expect("random"),
+                row_mac: [0; 32],
+                created_by: "local:0".into(),
+                created_at_ms: clock.wall_ms(),
+            };
+            row.row_mac = tagger.credential_mac(&row);
+            store.credentials().issue(&row, event()).expect("issued");
+            Secret::new(minted.text.expose().to_vec())
+        })
+        .collect()
+}
+
+fn tenant_row(id: TenantId) -> Tenant {
+    Tenant {
+        id,
+        slug: "acme".into(),
+        name: "Acme".into(),
+        status: TenantStatus::Active,
+        key_prefix: "lk".into(),
+        llm_grants: LlmGrants::Required,
+        namespaces: Vec::new(),
+        generation: Generation(1),
+        created_at_ms: 1,
+    }
+}
+
+fn app_row(tenant: TenantId, id: AppId) -> App {
+    App {
+        tenant,
+        id,
+        name: "Shop".into(),
+        description: String::new(),
+        owner_email: "ops@acme.example".into(),
+        active: true,
+        monthly_budget: 0.0,
+        rate_limit: 0,
+        metadata: std::collections::BTreeMap::new(),
+        llms: vec![LlmGrant { id: LlmId::new(3).expect("an id"), slug: Some("gpt".into()) }],
+        generation: Generation(1),
+    }
+}
+
+fn user_row(tenant: TenantId, id: UserId) -> User {
+    User {
+        tenant,
+        id,
+        email: "ann@acme.example".into(),
+        name: "Ann".into(),
+        active: true,
+        metadata: std::collections::BTreeMap::new(),
+        generation: Generation(1),
+    }
+}
+
+fn event() -> AuditEvent {
+    AuditEvent {
+        at_ms: 1,
+        actor: Actor::System,
+        action: Action::CredentialIssued,
+        subject: Subject::Everything,
+        tenant: None,
+        details: Vec::new(),
+        request_id: String::new(),
+    }
+}

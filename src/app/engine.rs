@@ -1,0 +1,127 @@
+//! An authenticator and what keeps it honest: the watcher of the change feed, the decision log.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::app::{OpenFailure, Opened, Settings};
+use crate::audit::decisions::DecisionSink;
+use crate::authenticate::record::Recorder;
+use crate::authenticate::{Authenticator, Gate, Parts};
+use crate::clock::{EntropyError, ExpiryClock};
+use crate::directory::local::LocalDirectory;
+use crate::domain::Position;
+use crate::store::Store;
+use crate::store::feed::{ChangeFeed, POLL};
+use crate::store::sqlite::decisions::DecisionLog;
+use crate::telemetry::metrics::Metrics;
+use crate::verify::Verifier;
+use crate::verify::argon::ArgonPool;
+
+/// A running authenticator.
+pub struct Engine {
+    /// Decides.
+    pub authenticator: Arc<Authenticator>,
+    decisions: Arc<DecisionLog>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Engine {
+    /// Starts deciding over an opened store.
+    ///
+    /// # Errors
+    /// When the store cannot be read or the system gives no thread.
+    pub fn start(opened: &Opened, settings: &Settings, metrics: &Arc<Metrics>) -> Result<Self, OpenFailure> {
+        let system = |error: &dyn std::fmt::Display| OpenFailure::System(std::io::Error::other(error.to_string()));
+        let store: Arc<dyn Store> = Arc::clone(&opened.store) as Arc<dyn Store>;
+        let expiry = Arc::new(ExpiryClock::new(Arc::clone(&opened.clock)));
+        let position: Position = opened.store.position().map_err(|error| system(&error))?;
+        let feed = Arc::new(ChangeFeed::new(position, Arc::clone(&opened.clock), Arc::clone(&expiry)));
+        let listener: Arc<dyn crate::store::CommitListener> = Arc::clone(&feed) as _;
+        opened.store.set_listener(listener);
+        feed.check(store.feed()).map_err(|error| system(&error))?;
+        let decisions = DecisionLog::start(
+            &opened.data_dir,
+            settings.decisions_max_rows,
+            settings.decisions_per_second,
+            Arc::clone(&opened.clock),
+        )?;
+        let decisions = Arc::new(decisions);
+        let sink: Arc<dyn DecisionSink> = Arc::clone(&decisions) as _;
+        let per_second = settings.authenticate.logged_refusals_per_second;
+        let recorder = Recorder::new(Arc::clone(metrics), sink, Arc::clone(&opened.clock), per_second);
+        let pool = ArgonPool::start(settings.argon_threads, settings.argon_queue).map_err(OpenFailure::System)?;
+        let mut cache_key = [0; 64];
+        opened.entropy.fill(&mut cache_key).map_err(|error: EntropyError| system(&error))?;
+        let parts = Parts {
+            store: Arc::clone(&store),
+            verifier: Verifier::new(Arc::clone(&store), Arc::clone(&opened.tagger), pool),
+            directory: Box::new(LocalDirectory::new(Arc::clone(&store))),
+            feed: Arc::clone(&feed),
+            cache_key,
+            clock: Arc::clone(&opened.clock),
+            expiry,
+            recorder,
+        };
+        let authenticator = Arc::new(Authenticator::new(parts, settings.authenticate.clone()));
+        let stop = Arc::new(AtomicBool::new(false));
+        watch(feed, store, Arc::clone(metrics), Arc::clone(&stop)).map_err(OpenFailure::System)?;
+        Ok(Self { authenticator, decisions, stop })
+    }
+
+    /// Writes out what is buffered, for at most `within`. Blocks.
+    pub fn flush(&self, within: Duration) {
+        self.decisions.flush(within);
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+    }
+}
+
+/// Looks at the feed every [`POLL`] from a thread of its own, so that a busy runtime cannot hold it up.
+fn watch(
+    feed: Arc<ChangeFeed>,
+    store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+    stop: Arc<AtomicBool>,
+) -> std::io::Result<()> {
+    let look = move || {
+        let mut failing = false;
+        while !stop.load(Ordering::Acquire) {
+            match feed.check(store.feed()) {
+                Ok(checked) => {
+                    metrics.feed_changes.inc_by(checked.changes as u64);
+                    if let Some(ms) = checked.slowest_ms {
+                        metrics.revocation_effective.observe(Duration::from_millis(ms.unsigned_abs()).as_secs_f64());
+                    }
+                    failing = false;
+                }
+                Err(error) => {
+                    metrics.feed_failures.inc();
+                    if !failing {
+                        tracing::error!(%error, "the change feed cannot be read; cached credentials are refused");
+                    }
+                    failing = true;
+                }
+            }
+            metrics.feed_check_age.set(Duration::from_nanos(feed.check_age_ns()).as_secs_f64());
+            std::thread::sleep(POLL);
+        }
+    };
+    std::thread::Builder::new().name("feed-watch".to_owned()).spawn(look).map(drop)
+}
+
+/// Opens the gate when the store can be opened, and says why when it cannot. Blocks: not for an async thread.
+pub fn open_gate(
+    gate: &Gate,
+    settings: &Settings,
+    kind: crate::store::sqlite::ProcessKind,
+) -> Result<Engine, OpenFailure> {
+    let opened = crate::app::open(settings, kind)?;
+    let engine = Engine::start(&opened, settings, gate.metrics())?;
+    gate.open(Arc::clone(&engine.authenticator), Vec::new());
+    Ok(engine)
+}

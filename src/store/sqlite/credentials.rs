@@ -1,0 +1,216 @@
+//! Gateway credentials with their verifiers.
+
+use std::sync::atomic::Ordering;
+
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
+
+use crate::domain::credential::RevocationReason;
+use crate::domain::{
+    AppId, AuditEvent, Credential, CredentialId, Environment, Generation, Position, Status, Subject, TenantId, UserId,
+};
+use crate::store::sqlite::rows::{app_id, convert, json, to_json, user_id, verifier};
+use crate::store::sqlite::{SqliteStore, directory, feed, reader, store_error, tenants};
+use crate::store::{At, Credentials, LinkedRows, Page, StoreError, StoreResult};
+
+const COLUMNS: &str = "c.id, c.tenant_id, c.app_id, c.user_id, c.label, c.environment, c.scopes, c.cidrs, \
+     c.not_before_ms, c.expires_at_ms, c.revoked_at_ms, c.revocation_reason, c.generation, c.row_mac, c.created_by, \
+     c.created_at_ms, v.phc, v.tag, v.pepper";
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Credential> {
+    let revoked_at_ms: Option<i64> = row.get(10)?;
+    let status = match revoked_at_ms {
+        None => Status::Active,
+        Some(at_ms) => {
+            let reason = convert(row, 11, "revocation reason", |s: String| RevocationReason::parse(&s))?;
+            Status::Revoked { at_ms, reason }
+        }
+    };
+    let cidrs: Vec<String> = json(row, 7, "address list")?;
+    let cidrs = cidrs.iter().map(|text| text.parse().ok()).collect::<Option<Vec<_>>>();
+    Ok(Credential {
+        id: CredentialId::from_bytes(row.get(0)?),
+        tenant: TenantId::from_bytes(row.get(1)?),
+        app: app_id(row, 2)?,
+        user: user_id(row, 3)?,
+        label: row.get(4)?,
+        environment: convert(row, 5, "environment", |s: String| Environment::parse(&s))?,
+        scopes: json(row, 6, "scope list")?,
+        // An address list that cannot be read must never read as "any address".
+        cidrs: convert(row, 7, "address list", |_: String| cidrs)?,
+        not_before_ms: row.get(8)?,
+        expires_at_ms: row.get(9)?,
+        status,
+        generation: Generation(row.get(12)?),
+        row_mac: row.get(13)?,
+        created_by: row.get(14)?,
+        created_at_ms: row.get(15)?,
+        verifier: verifier(row, 16)?,
+    })
+}
+
+fn status_columns(status: &Status) -> (Option<i64>, Option<&'static str>) {
+    match status {
+        Status::Active => (None, None),
+        Status::Revoked { at_ms, reason } => (Some(*at_ms), Some(reason.as_str())),
+    }
+}
+
+fn cidr_texts(credential: &Credential) -> Vec<String> {
+    credential.cidrs.iter().map(ToString::to_string).collect()
+}
+
+fn write_verifier(transaction: &Transaction<'_>, c: &Credential) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO verifiers (credential_id, phc, tag, pepper) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![
+            c.id.as_bytes(),
+            c.verifier.phc,
+            c.verifier.tag.as_ref().map(|tag| tag.0),
+            c.verifier.pepper.0
+        ])
+        .map(drop)
+}
+
+impl Credentials for SqliteStore {
+    fn issue(&self, credential: &Credential, event: AuditEvent) -> StoreResult<()> {
+        const OPERATION: &str = "issue a credential";
+        let (c, realm) = (credential.clone(), self.shared.realm.clone());
+        self.writer.commit(OPERATION, event, vec![Subject::Credential(credential.id)], move |transaction| {
+            let failed = || store_error(OPERATION, "credential");
+            // In the transaction, so that neither can be removed or moved in between.
+            if directory::app(transaction, &realm, c.tenant, c.app).map_err(failed())?.is_none() {
+                return Err(StoreError::Missing { what: "App" });
+            }
+            if directory::user(transaction, &realm, c.tenant, c.user).map_err(failed())?.is_none() {
+                return Err(StoreError::Missing { what: "User" });
+            }
+            let (revoked_at_ms, reason) = status_columns(&c.status);
+            let values = params![
+                c.id.as_bytes(),
+                c.tenant.as_bytes(),
+                c.app.get(),
+                c.user.get(),
+                c.label,
+                c.environment.as_str(),
+                to_json(&c.scopes),
+                to_json(&cidr_texts(&c)),
+                c.not_before_ms,
+                c.expires_at_ms,
+                revoked_at_ms,
+                reason,
+                c.generation.0,
+                c.row_mac,
+                c.created_by,
+                c.created_at_ms
+            ];
+            transaction
+                .prepare_cached(
+                    "INSERT INTO credentials (id, tenant_id, app_id, user_id, kind, label, environment, scopes, cidrs, \
+                     not_before_ms, expires_at_ms, revoked_at_ms, revocation_reason, generation, row_mac, created_by, \
+                     created_at_ms) VALUES (?1, ?2, ?3, ?4, 'api_key', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                )
+                .and_then(|mut insert| insert.execute(values))
+                .map_err(failed())?;
+            write_verifier(transaction, &c).map_err(failed())
+        })
+    }
+
+    fn look_up(&self, id: CredentialId) -> StoreResult<At<Option<Credential>>> {
+        self.shared.reads.fetch_add(1, Ordering::Relaxed);
+        self.read("look a credential up", |connection| {
+            // One statement is one snapshot. Both seeks are made whether the row is there or not, so that an
+            // unknown id costs what a known one costs (rule R13).
+            let mut statement = connection.prepare_cached(LOOK_UP)?;
+            let mut rows = statement.query([id.as_bytes()])?;
+            let Some(row) = rows.next()? else { return Ok(At { position: Position(0), row: None }) };
+            let position = row.get::<_, Option<i64>>(19)?.unwrap_or(0);
+            let present: bool = row.get(20)?;
+            let credential = if present { Some(from_row(row)?) } else { None };
+            Ok(At { position: Position(u64::try_from(position).unwrap_or(0)), row: credential })
+        })
+    }
+
+    fn linked(&self, tenant: TenantId, app: AppId, user: UserId) -> StoreResult<At<LinkedRows>> {
+        let realm = &self.shared.realm;
+        self.read("read what a credential is linked to", |connection| {
+            reader::in_snapshot(connection, |connection| {
+                let position = feed::position(connection)?;
+                let tenant_row = connection
+                    .prepare_cached(TENANT_BY_ID)?
+                    .query_row([tenant.as_bytes()], |row| tenants::from_row(row, 0))
+                    .optional()?;
+                let app = directory::app(connection, realm, tenant, app)?;
+                let user = directory::user(connection, realm, tenant, user)?;
+                Ok(At { position, row: LinkedRows { tenant: tenant_row, app, user } })
+            })
+        })
+    }
+
+    fn by_id(&self, tenant: TenantId, id: CredentialId) -> StoreResult<Option<Credential>> {
+        self.read("read a credential", |connection| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM credentials AS c JOIN verifiers AS v ON v.credential_id = c.id \
+                 WHERE c.id = ?1 AND c.tenant_id = ?2"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            statement.query_row(params![id.as_bytes(), tenant.as_bytes()], from_row).optional()
+        })
+    }
+
+    fn list(&self, tenant: TenantId, page: &Page<(i64, CredentialId)>) -> StoreResult<Vec<Credential>> {
+        self.read("list credentials", |connection| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM credentials AS c JOIN verifiers AS v ON v.credential_id = c.id \
+                 WHERE c.tenant_id = ?1 AND (c.created_at_ms, c.id) > (?2, ?3) ORDER BY c.created_at_ms, c.id LIMIT ?4"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            let (at, id) = page.after.map_or((i64::MIN, [0; 16]), |(at, id)| (at, *id.as_bytes()));
+            statement.query_map(params![tenant.as_bytes(), at, id, page.limit], from_row)?.collect()
+        })
+    }
+
+    fn update(&self, credential: &Credential, expected: Generation, event: AuditEvent) -> StoreResult<()> {
+        const OPERATION: &str = "change a credential";
+        let c = credential.clone();
+        self.writer.commit(OPERATION, event, vec![Subject::Credential(credential.id)], move |transaction| {
+            let failed = || store_error(OPERATION, "credential");
+            let (revoked_at_ms, reason) = status_columns(&c.status);
+            let values = params![
+                c.id.as_bytes(),
+                c.tenant.as_bytes(),
+                c.label,
+                to_json(&c.scopes),
+                to_json(&cidr_texts(&c)),
+                c.not_before_ms,
+                c.expires_at_ms,
+                revoked_at_ms,
+                reason,
+                c.generation.0,
+                c.row_mac,
+                expected.0
+            ];
+            let changed = transaction
+                .execute(
+                    "UPDATE credentials SET label = ?3, scopes = ?4, cidrs = ?5, not_before_ms = ?6, expires_at_ms = ?7, \
+                     revoked_at_ms = ?8, revocation_reason = ?9, generation = ?10, row_mac = ?11 \
+                     WHERE id = ?1 AND tenant_id = ?2 AND generation = ?12",
+                    values,
+                )
+                .map_err(failed())?;
+            if changed != 1 {
+                return Err(StoreError::Conflict { what: "credential" });
+            }
+            write_verifier(transaction, &c).map_err(failed())
+        })
+    }
+}
+
+const LOOK_UP: &str = "SELECT c.id, c.tenant_id, c.app_id, c.user_id, c.label, c.environment, c.scopes, c.cidrs, \
+     c.not_before_ms, c.expires_at_ms, c.revoked_at_ms, c.revocation_reason, c.generation, c.row_mac, c.created_by, \
+     c.created_at_ms, v.phc, v.tag, v.pepper, (SELECT seq FROM sqlite_sequence WHERE name = 'changes'), \
+     c.id IS NOT NULL AND v.credential_id IS NOT NULL \
+     FROM (SELECT ?1 AS id) AS k LEFT JOIN credentials AS c ON c.id = k.id \
+     LEFT JOIN verifiers AS v ON v.credential_id = k.id";
+
+const TENANT_BY_ID: &str = "SELECT id, slug, name, status, key_prefix, llm_grants, namespaces, generation, created_at_ms \
+     FROM tenants WHERE id = ?1";

@@ -1,0 +1,248 @@
+//! Apps with their LLM grants, and Users: the store's own copy of the host's directory.
+//!
+//! Every statement on them binds realm and tenant; the unique key is (realm, host id) alone (rule R3).
+
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
+
+use crate::domain::{App, AppId, AuditEvent, Generation, LlmGrant, LlmId, Subject, TenantId, User, UserId};
+use crate::store::sqlite::rows::{app_id, convert, json, to_json, user_id};
+use crate::store::sqlite::{SqliteStore, reader, store_error};
+use crate::store::{Apps, Page, StoreError, StoreResult, Users};
+
+const APP: &str =
+    "tenant_id, app_id, name, description, owner_email, active, monthly_budget, rate_limit, metadata, generation";
+const USER: &str = "tenant_id, user_id, email, name, active, metadata, generation";
+
+fn app_from_row(row: &Row<'_>) -> rusqlite::Result<App> {
+    Ok(App {
+        tenant: TenantId::from_bytes(row.get(0)?),
+        id: app_id(row, 1)?,
+        name: row.get(2)?,
+        description: row.get(3)?,
+        owner_email: row.get(4)?,
+        active: row.get(5)?,
+        monthly_budget: row.get(6)?,
+        rate_limit: row.get(7)?,
+        metadata: json(row, 8, "metadata")?,
+        generation: Generation(row.get(9)?),
+        llms: Vec::new(),
+    })
+}
+
+fn user_from_row(row: &Row<'_>) -> rusqlite::Result<User> {
+    Ok(User {
+        tenant: TenantId::from_bytes(row.get(0)?),
+        id: user_id(row, 1)?,
+        email: row.get(2)?,
+        name: row.get(3)?,
+        active: row.get(4)?,
+        metadata: json(row, 5, "metadata")?,
+        generation: Generation(row.get(6)?),
+    })
+}
+
+/// One App with its grants. Two statements: to be called inside a snapshot.
+pub(super) fn app(connection: &Connection, realm: &str, tenant: TenantId, id: AppId) -> rusqlite::Result<Option<App>> {
+    let sql = format!("SELECT {APP} FROM apps WHERE realm = ?1 AND app_id = ?2 AND tenant_id = ?3");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_row(params![realm, id.get(), tenant.as_bytes()], app_from_row).optional()?;
+    found.map(|app| with_llms(connection, realm, app)).transpose()
+}
+
+fn with_llms(connection: &Connection, realm: &str, mut app: App) -> rusqlite::Result<App> {
+    let mut statement = connection
+        .prepare_cached("SELECT llm_id, llm_slug FROM app_llms WHERE realm = ?1 AND app_id = ?2 ORDER BY llm_id")?;
+    let grants = statement.query_map(params![realm, app.id.get()], |row| {
+        Ok(LlmGrant { id: convert(row, 0, "LLM id", |id: u32| LlmId::new(id))?, slug: row.get(1)? })
+    })?;
+    app.llms = grants.collect::<rusqlite::Result<_>>()?;
+    Ok(app)
+}
+
+/// One User.
+pub(super) fn user(
+    connection: &Connection,
+    realm: &str,
+    tenant: TenantId,
+    id: UserId,
+) -> rusqlite::Result<Option<User>> {
+    let sql = format!("SELECT {USER} FROM users WHERE realm = ?1 AND user_id = ?2 AND tenant_id = ?3");
+    let mut statement = connection.prepare_cached(&sql)?;
+    statement.query_row(params![realm, id.get(), tenant.as_bytes()], user_from_row).optional()
+}
+
+fn write_llms(transaction: &Transaction<'_>, realm: &str, app: &App) -> rusqlite::Result<()> {
+    transaction.execute("DELETE FROM app_llms WHERE realm = ?1 AND app_id = ?2", params![realm, app.id.get()])?;
+    let mut insert =
+        transaction.prepare_cached("INSERT INTO app_llms (realm, app_id, llm_id, llm_slug) VALUES (?1, ?2, ?3, ?4)")?;
+    for llm in &app.llms {
+        insert.execute(params![realm, app.id.get(), llm.id.get(), llm.slug])?;
+    }
+    Ok(())
+}
+
+impl Apps for SqliteStore {
+    fn add(&self, app: &App, event: AuditEvent) -> StoreResult<()> {
+        let (a, realm) = (app.clone(), self.shared.realm.clone());
+        self.writer.commit("add an App", event, vec![Subject::App(app.id)], move |transaction| {
+            let failed = || store_error("add an App", "App");
+            let sql = format!("INSERT INTO apps (realm, {APP}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)");
+            let values = params![
+                realm,
+                a.tenant.as_bytes(),
+                a.id.get(),
+                a.name,
+                a.description,
+                a.owner_email,
+                a.active,
+                a.monthly_budget,
+                a.rate_limit,
+                to_json(&a.metadata),
+                a.generation.0
+            ];
+            transaction.execute(&sql, values).map_err(failed())?;
+            write_llms(transaction, &realm, &a).map_err(failed())
+        })
+    }
+
+    fn by_id(&self, tenant: TenantId, id: AppId) -> StoreResult<Option<App>> {
+        self.read("read an App", |connection| {
+            reader::in_snapshot(connection, |connection| app(connection, &self.shared.realm, tenant, id))
+        })
+    }
+
+    fn list(&self, tenant: TenantId, page: &Page<AppId>) -> StoreResult<Vec<App>> {
+        let realm = &self.shared.realm;
+        self.read("list Apps", |connection| {
+            reader::in_snapshot(connection, |connection| {
+                let sql = format!(
+                    "SELECT {APP} FROM apps WHERE realm = ?1 AND tenant_id = ?2 AND app_id > ?3 ORDER BY app_id LIMIT ?4"
+                );
+                let mut statement = connection.prepare_cached(&sql)?;
+                let after = page.after.map_or(0, AppId::get);
+                let rows = statement.query_map(params![realm, tenant.as_bytes(), after, page.limit], app_from_row)?;
+                rows.map(|app| app.and_then(|app| with_llms(connection, realm, app))).collect()
+            })
+        })
+    }
+
+    fn update(&self, app: &App, expected: Generation, event: AuditEvent) -> StoreResult<()> {
+        let (a, realm) = (app.clone(), self.shared.realm.clone());
+        self.writer.commit("change an App", event, vec![Subject::App(app.id)], move |transaction| {
+            let failed = || store_error("change an App", "App");
+            let values = params![
+                realm,
+                a.id.get(),
+                a.tenant.as_bytes(),
+                a.name,
+                a.description,
+                a.owner_email,
+                a.active,
+                a.monthly_budget,
+                a.rate_limit,
+                to_json(&a.metadata),
+                a.generation.0,
+                expected.0
+            ];
+            let changed = transaction
+                .execute(
+                    "UPDATE apps SET name = ?4, description = ?5, owner_email = ?6, active = ?7, monthly_budget = ?8, \
+                     rate_limit = ?9, metadata = ?10, generation = ?11 \
+                     WHERE realm = ?1 AND app_id = ?2 AND tenant_id = ?3 AND generation = ?12",
+                    values,
+                )
+                .map_err(failed())?;
+            if changed != 1 {
+                return Err(StoreError::Conflict { what: "App" });
+            }
+            write_llms(transaction, &realm, &a).map_err(failed())
+        })
+    }
+
+    fn remove(&self, tenant: TenantId, id: AppId, event: AuditEvent) -> StoreResult<()> {
+        let realm = self.shared.realm.clone();
+        self.writer.commit("remove an App", event, vec![Subject::App(id)], move |transaction| {
+            let removed = transaction
+                .execute(
+                    "DELETE FROM apps WHERE realm = ?1 AND app_id = ?2 AND tenant_id = ?3",
+                    params![realm, id.get(), tenant.as_bytes()],
+                )
+                .map_err(store_error("remove an App", "App"))?;
+            if removed == 1 { Ok(()) } else { Err(StoreError::Missing { what: "App" }) }
+        })
+    }
+}
+
+impl Users for SqliteStore {
+    fn add(&self, user: &User, event: AuditEvent) -> StoreResult<()> {
+        let (u, realm) = (user.clone(), self.shared.realm.clone());
+        self.writer.commit("add a User", event, vec![Subject::User(user.id)], move |transaction| {
+            let sql = format!("INSERT INTO users (realm, {USER}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+            let values = params![
+                realm,
+                u.tenant.as_bytes(),
+                u.id.get(),
+                u.email,
+                u.name,
+                u.active,
+                to_json(&u.metadata),
+                u.generation.0
+            ];
+            transaction.execute(&sql, values).map(drop).map_err(store_error("add a User", "User"))
+        })
+    }
+
+    fn by_id(&self, tenant: TenantId, id: UserId) -> StoreResult<Option<User>> {
+        self.read("read a User", |connection| user(connection, &self.shared.realm, tenant, id))
+    }
+
+    fn list(&self, tenant: TenantId, page: &Page<UserId>) -> StoreResult<Vec<User>> {
+        self.read("list Users", |connection| {
+            let sql = format!(
+                "SELECT {USER} FROM users WHERE realm = ?1 AND tenant_id = ?2 AND user_id > ?3 ORDER BY user_id LIMIT ?4"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            let after = page.after.map_or(0, UserId::get);
+            let values = params![self.shared.realm, tenant.as_bytes(), after, page.limit];
+            statement.query_map(values, user_from_row)?.collect()
+        })
+    }
+
+    fn update(&self, user: &User, expected: Generation, event: AuditEvent) -> StoreResult<()> {
+        let (u, realm) = (user.clone(), self.shared.realm.clone());
+        self.writer.commit("change a User", event, vec![Subject::User(user.id)], move |transaction| {
+            let values = params![
+                realm,
+                u.id.get(),
+                u.tenant.as_bytes(),
+                u.email,
+                u.name,
+                u.active,
+                to_json(&u.metadata),
+                u.generation.0,
+                expected.0
+            ];
+            let changed = transaction
+                .execute(
+                    "UPDATE users SET email = ?4, name = ?5, active = ?6, metadata = ?7, generation = ?8 \
+                     WHERE realm = ?1 AND user_id = ?2 AND tenant_id = ?3 AND generation = ?9",
+                    values,
+                )
+                .map_err(store_error("change a User", "User"))?;
+            if changed == 1 { Ok(()) } else { Err(StoreError::Conflict { what: "User" }) }
+        })
+    }
+
+    fn remove(&self, tenant: TenantId, id: UserId, event: AuditEvent) -> StoreResult<()> {
+        let realm = self.shared.realm.clone();
+        self.writer.commit("remove a User", event, vec![Subject::User(id)], move |transaction| {
+            let removed = transaction
+                .execute(
+                    "DELETE FROM users WHERE realm = ?1 AND user_id = ?2 AND tenant_id = ?3",
+                    params![realm, id.get(), tenant.as_bytes()],
+                )
+                .map_err(store_error("remove a User", "User"))?;
+            if removed == 1 { Ok(()) } else { Err(StoreError::Missing { what: "User" }) }
+        })
+    }
+}

@@ -1,0 +1,66 @@
+//! Operators with their verifiers.
+
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use crate::domain::{AuditEvent, CredentialId, Generation, Operator, Role, Subject, TenantId};
+use crate::store::sqlite::rows::{convert, json, to_json, verifier};
+use crate::store::sqlite::{SqliteStore, store_error};
+use crate::store::{Operators, StoreResult};
+
+const COLUMNS: &str = "id, name, role, tenants, phc, tag, pepper, generation, row_mac, created_at_ms, revoked_at_ms";
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Operator> {
+    let tenants: Vec<String> = json(row, 3, "tenant list")?;
+    let tenants = tenants.iter().map(|text| text.parse().ok()).collect::<Option<Vec<TenantId>>>();
+    Ok(Operator {
+        id: CredentialId::from_bytes(row.get(0)?),
+        name: row.get(1)?,
+        role: convert(row, 2, "role", |s: String| Role::parse(&s))?,
+        // A list that cannot be read must never read as "bound to none, so all".
+        tenants: convert(row, 3, "tenant list", |_: String| tenants)?,
+        verifier: verifier(row, 4)?,
+        generation: Generation(row.get(7)?),
+        row_mac: row.get(8)?,
+        created_at_ms: row.get(9)?,
+        revoked_at_ms: row.get(10)?,
+    })
+}
+
+impl Operators for SqliteStore {
+    fn add(&self, operator: &Operator, event: AuditEvent) -> StoreResult<()> {
+        let o = operator.clone();
+        self.writer.commit("add an operator", event, vec![Subject::Operator(operator.id)], move |transaction| {
+            let tenants: Vec<String> = o.tenants.iter().map(ToString::to_string).collect();
+            let sql =
+                format!("INSERT INTO operators ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)");
+            let values = params![
+                o.id.as_bytes(),
+                o.name,
+                o.role.as_str(),
+                to_json(&tenants),
+                o.verifier.phc,
+                o.verifier.tag.as_ref().map(|tag| tag.0),
+                o.verifier.pepper.0,
+                o.generation.0,
+                o.row_mac,
+                o.created_at_ms,
+                o.revoked_at_ms
+            ];
+            transaction.execute(&sql, values).map(drop).map_err(store_error("add an operator", "operator"))
+        })
+    }
+
+    fn look_up(&self, id: CredentialId) -> StoreResult<Option<Operator>> {
+        self.read("look an operator up", |connection| {
+            let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM operators WHERE id = ?1"))?;
+            statement.query_row([id.as_bytes()], from_row).optional()
+        })
+    }
+
+    fn list(&self) -> StoreResult<Vec<Operator>> {
+        self.read("list operators", |connection| {
+            let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM operators ORDER BY id"))?;
+            statement.query_map([], from_row)?.collect()
+        })
+    }
+}

@@ -1,0 +1,214 @@
+//! The one thread that changes the store.
+//!
+//! A mutation is one transaction: the row, its audit event, its changes. It is durable (WAL, fsync) and the
+//! listener has dropped what it touches before the caller hears of it. A closure that panics takes only its own
+//! transaction with it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+use crate::domain::{AuditEvent, Change, Position, Subject};
+use crate::store::sqlite::{OpenError, OpenOptions, ProcessKind, Shared, trail};
+use crate::store::{CommitListener, StoreError, StoreResult};
+
+/// Mutations that may wait for the writer.
+const QUEUE: usize = 256;
+/// How often an idle writer tends the file.
+const IDLE: Duration = Duration::from_secs(1);
+/// How often a long-lived process says that it lives.
+const HEARTBEAT_MS: i64 = 10_000;
+/// A heartbeat older than this is a dead process's.
+const DEAD_AFTER_MS: i64 = 30_000;
+/// Changes kept: a process that missed more drops everything.
+const CHANGES_KEPT: i64 = 100_000;
+
+type Job = Box<dyn FnOnce(&mut State) + Send>;
+type Listener = Arc<Mutex<Option<Arc<dyn CommitListener>>>>;
+
+/// The sending side. Dropping it ends the thread after what is queued.
+pub(super) struct Writer {
+    queue: Option<SyncSender<Job>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+    listener: Listener,
+}
+
+struct State {
+    connection: Connection,
+    shared: Arc<Shared>,
+    epoch: [u8; 16],
+    listener: Listener,
+    heartbeat_at_ms: i64,
+    kind: ProcessKind,
+}
+
+impl Writer {
+    pub(super) fn start(
+        connection: Connection,
+        shared: Arc<Shared>,
+        epoch: [u8; 16],
+        kind: ProcessKind,
+    ) -> Result<Self, OpenError> {
+        let listener: Listener = Arc::default();
+        let (queue, jobs) = sync_channel::<Job>(QUEUE);
+        let heartbeat_at_ms = shared.clock.wall_ms();
+        let state = State { connection, shared, epoch, listener: Arc::clone(&listener), heartbeat_at_ms, kind };
+        let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || work(state, &jobs));
+        let thread = thread.map_err(|error| OpenError::System { what: error.to_string() })?;
+        Ok(Self { queue: Some(queue), thread: Some(thread), listener })
+    }
+
+    pub(super) fn set_listener(&self, listener: Arc<dyn CommitListener>) {
+        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(listener);
+    }
+
+    /// Runs a mutation and waits until it is durable and known to every cache of this process.
+    pub(super) fn commit(
+        &self,
+        operation: &'static str,
+        event: AuditEvent,
+        subjects: Vec<Subject>,
+        change: impl FnOnce(&Transaction<'_>) -> StoreResult<()> + Send + 'static,
+    ) -> StoreResult<()> {
+        let (answer, answered) = sync_channel(1);
+        let job: Job = Box::new(move |state| {
+            let done = catch_unwind(AssertUnwindSafe(|| state.commit(operation, &event, &subjects, change)));
+            let _ = answer.send(done.unwrap_or(Err(StoreError::Failed {
+                operation,
+                source: "the mutation panicked; nothing was changed".into(),
+            })));
+        });
+        self.queue.as_ref().ok_or(StoreError::Closed)?.send(job).map_err(|_| StoreError::Closed)?;
+        answered.recv().map_err(|_| StoreError::Closed)?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl State {
+    fn commit(
+        &mut self,
+        operation: &'static str,
+        event: &AuditEvent,
+        subjects: &[Subject],
+        change: impl FnOnce(&Transaction<'_>) -> StoreResult<()>,
+    ) -> StoreResult<()> {
+        let failed = |source: rusqlite::Error| StoreError::Failed { operation, source: source.into() };
+        let at_ms = self.shared.clock.wall_ms();
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        change(&transaction)?;
+        trail::append(&transaction, &self.epoch, event).map_err(failed)?;
+        let changes = record_changes(&transaction, subjects, at_ms).map_err(failed)?;
+        transaction.commit().map_err(failed)?;
+        let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(listener) = listener {
+            listener.committed(&changes);
+        }
+        Ok(())
+    }
+
+    /// Moves the WAL into the database, trims the feed, says that we live. Never on a caller's time.
+    fn tend(&mut self) -> rusqlite::Result<()> {
+        let now = self.shared.clock.wall_ms();
+        if self.kind != ProcessKind::Command && now.saturating_sub(self.heartbeat_at_ms) >= HEARTBEAT_MS {
+            self.heartbeat_at_ms = now;
+            self.connection.execute(
+                "UPDATE processes SET heartbeat_at_ms = ?1 WHERE pid = ?2 AND boot_id = ?3",
+                params![now, std::process::id(), boot_id()],
+            )?;
+            self.connection.execute(
+                "DELETE FROM changes WHERE seq <= (SELECT seq FROM sqlite_sequence WHERE name = 'changes') - ?1",
+                [CHANGES_KEPT],
+            )?;
+        }
+        self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+    }
+
+    fn leave(&mut self) {
+        if self.kind != ProcessKind::Command {
+            // If this fails the row goes stale, which is as good.
+            let _ = self.connection.execute(
+                "DELETE FROM processes WHERE pid = ?1 AND boot_id = ?2",
+                params![std::process::id(), boot_id()],
+            );
+        }
+    }
+}
+
+fn work(mut state: State, jobs: &Receiver<Job>) {
+    let mut tended = true;
+    loop {
+        match jobs.recv_timeout(IDLE) {
+            Ok(job) => {
+                job(&mut state);
+                tended = false;
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                let due = state.shared.clock.wall_ms().saturating_sub(state.heartbeat_at_ms) >= HEARTBEAT_MS;
+                if !tended || due {
+                    if let Err(error) = state.tend() {
+                        tracing::warn!(%error, "the store could not be tended; it will be tried again");
+                    }
+                    tended = true;
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => return state.leave(),
+        }
+    }
+}
+
+fn record_changes(transaction: &Transaction<'_>, subjects: &[Subject], at_ms: i64) -> rusqlite::Result<Vec<Change>> {
+    let mut insert = transaction
+        .prepare_cached("INSERT INTO changes (subject_kind, subject_id, at_ms) VALUES (?1, ?2, ?3) RETURNING seq")?;
+    let changes = subjects.iter().map(|&subject| {
+        let seq: i64 = insert.query_row(params![subject.kind(), subject.id_text(), at_ms], |row| row.get(0))?;
+        Ok(Change { position: Position(u64::try_from(seq).unwrap_or(0)), subject, at_ms })
+    });
+    changes.collect()
+}
+
+/// Refuses a store that a live process of another boot has open, forgets dead ones, and enters this process
+/// if it is long-lived (rule R10).
+pub(super) fn register(connection: &Connection, path: &Path, options: &OpenOptions) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Sqlite { operation: "register with", path: path.to_owned(), source };
+    let (now, boot) = (options.clock.wall_ms(), boot_id());
+    let other: Result<i64, _> = connection.query_row(
+        "SELECT pid FROM processes WHERE boot_id <> ?1 AND heartbeat_at_ms > ?2",
+        params![boot, now.saturating_sub(DEAD_AFTER_MS)],
+        |row| row.get(0),
+    );
+    match other {
+        Ok(pid) => return Err(OpenError::OtherKernel { path: path.to_owned(), pid }),
+        Err(rusqlite::Error::QueryReturnedNoRows) => {}
+        Err(error) => return Err(failed(error)),
+    }
+    if options.kind == ProcessKind::Command {
+        return Ok(());
+    }
+    connection
+        .execute("DELETE FROM processes WHERE heartbeat_at_ms <= ?1", [now.saturating_sub(DEAD_AFTER_MS)])
+        .map_err(failed)?;
+    connection
+        .execute(
+            "INSERT OR REPLACE INTO processes (pid, boot_id, kind, started_at_ms, heartbeat_at_ms) VALUES (?1, ?2, ?3, ?4, ?4)",
+            params![std::process::id(), boot, options.kind.as_str(), now],
+        )
+        .map_err(failed)?;
+    Ok(())
+}
+
+/// Names this boot of this kernel; empty where the system has no such thing.
+fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+}
