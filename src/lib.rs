@@ -24,6 +24,7 @@ pub mod directory;
 pub mod domain;
 pub mod pb;
 pub mod plugin_client;
+pub mod process;
 pub mod secret;
 pub mod store;
 pub mod telemetry;

@@ -1,4 +1,5 @@
 //! What is told about the process: log lines, metrics, and the names of both.
 
+pub mod log;
 pub mod metrics;
 pub mod names;

@@ -1,0 +1,337 @@
+//! Listening and accepting (section 3). The accept loop ends with the process and for nothing else: not for a probe that
+//! sends nothing, not for garbage, not when descriptors run out.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
+
+use crate::clock::{Entropy as _, SystemEntropy};
+use crate::transport::go_plugin::conn::{Conn, PeerInfo, Raw, Surface};
+use crate::transport::go_plugin::environment::Environment;
+use crate::transport::go_plugin::handshake::Address;
+
+/// The longest path of a unix socket on Linux, less the final NUL.
+const MAX_SOCKET_PATH: usize = 107;
+/// A TLS handshake that takes longer is given up.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+
+static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
+
+/// Why nothing listens: what and where.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// The socket could not be made.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// Where.
+        address: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Something lives at that path that is no dead socket.
+    #[error("cannot listen on {}: something is there already; stop it or choose another path", path.display())]
+    Taken {
+        /// Where.
+        path: PathBuf,
+    },
+    /// Too long for a socket.
+    #[error("cannot listen on {}: a socket path has at most {MAX_SOCKET_PATH} bytes; set a shorter directory", path.display())]
+    PathTooLong {
+        /// Where.
+        path: PathBuf,
+    },
+    /// The group of `PLUGIN_UNIX_SOCKET_GROUP` cannot be used.
+    #[error("cannot give the socket to group {group}: {source}")]
+    Group {
+        /// Which.
+        group: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// No port of the host's range is free.
+    #[error("no free port from {min} to {max}")]
+    NoPort {
+        /// Lowest.
+        min: u16,
+        /// Highest.
+        max: u16,
+    },
+}
+
+/// A socket file, removed when dropped.
+pub struct SocketFile(PathBuf);
+
+impl SocketFile {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Something that listens.
+pub enum Bound {
+    /// A unix socket.
+    Unix(UnixListener, SocketFile),
+    /// A TCP port.
+    Tcp(TcpListener, SocketAddr),
+}
+
+impl Bound {
+    /// Where.
+    pub fn address(&self) -> Address {
+        match self {
+            Self::Unix(_, file) => Address::Unix(file.path().to_owned()),
+            Self::Tcp(_, address) => Address::Tcp(*address),
+        }
+    }
+}
+
+/// Listens where the host can find it: a random name in the host's directory, else in the temporary one,
+/// else (where that path is too long) in `/tmp`.
+///
+/// # Errors
+/// When no socket can be made there.
+pub fn bind_for_host(environment: &Environment) -> Result<Bound, ListenError> {
+    let mut random = [0; 8];
+    let _ = SystemEntropy.fill(&mut random);
+    let name = format!("plugin{}", u64::from_be_bytes(random));
+    let dir = environment.socket_dir.as_ref().unwrap_or(&environment.temp_dir);
+    let mut path = dir.join(&name);
+    if environment.socket_dir.is_none() && path.as_os_str().len() > MAX_SOCKET_PATH {
+        path = Path::new("/tmp").join(&name);
+    }
+    let bound = bind_unix(&path)?;
+    if let Some(group) = &environment.socket_group {
+        give_to_group(&path, group)?;
+    }
+    Ok(bound)
+}
+
+/// Listens on a path, for us alone. A socket that nobody answers on any more is replaced.
+///
+/// # Errors
+/// When it cannot be made, or somebody lives there.
+pub fn bind_unix(path: &Path) -> Result<Bound, ListenError> {
+    if path.as_os_str().len() > MAX_SOCKET_PATH {
+        return Err(ListenError::PathTooLong { path: path.to_owned() });
+    }
+    let error = |source| ListenError::Bind { address: path.display().to_string(), source };
+    let listener = match UnixListener::bind(path) {
+        Err(taken) if taken.kind() == io::ErrorKind::AddrInUse => {
+            use std::os::unix::fs::FileTypeExt as _;
+            let is_socket = std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket());
+            let answered = std::os::unix::net::UnixStream::connect(path);
+            let dead = matches!(&answered, Err(error) if error.kind() == io::ErrorKind::ConnectionRefused);
+            if !is_socket || !dead {
+                return Err(ListenError::Taken { path: path.to_owned() });
+            }
+            std::fs::remove_file(path).map_err(error)?;
+            UnixListener::bind(path).map_err(error)?
+        }
+        other => other.map_err(error)?,
+    };
+    let file = SocketFile(path.to_owned());
+    // The process's umask has closed it to others already; this takes the superfluous execute bit away.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(error)?;
+    Ok(Bound::Unix(listener, file))
+}
+
+/// Lets a group connect: the host said which (section 3).
+fn give_to_group(path: &Path, group: &str) -> Result<(), ListenError> {
+    let failed = |source| ListenError::Group { group: group.to_owned(), source };
+    let gid = match group.parse::<u32>() {
+        Ok(gid) => gid,
+        Err(_) => group_id(group).map_err(failed)?,
+    };
+    std::os::unix::fs::chown(path, None, Some(gid)).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(failed)
+}
+
+/// The number of a named group, from the system's own file: no name service is asked.
+fn group_id(name: &str) -> io::Result<u32> {
+    let groups = std::fs::read_to_string("/etc/group")?;
+    let number = groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok()).flatten()
+    });
+    number.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such group"))
+}
+
+/// Listens on the first free loopback port of a range; 0 and 0 let the system pick.
+///
+/// # Errors
+/// When none is free.
+pub async fn bind_port_range((min, max): (u16, u16)) -> Result<Bound, ListenError> {
+    for port in min..=max {
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await
+            && let Ok(address) = listener.local_addr()
+        {
+            return Ok(Bound::Tcp(listener, address));
+        }
+    }
+    Err(ListenError::NoPort { min, max })
+}
+
+/// Listens on an address.
+///
+/// # Errors
+/// When it cannot be had.
+pub async fn bind_tcp(address: SocketAddr) -> Result<Bound, ListenError> {
+    let error = |source| ListenError::Bind { address: address.to_string(), source };
+    let listener = TcpListener::bind(address).await.map_err(error)?;
+    let bound = listener.local_addr().map_err(error)?;
+    Ok(Bound::Tcp(listener, bound))
+}
+
+/// Who may be on the other end, and how they prove it.
+#[derive(Clone)]
+pub struct Acceptance {
+    /// What kind of listener it is.
+    pub surface: Surface,
+    /// TLS, where the peer must speak it.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// The process that started us.
+    pub parent: Option<i32>,
+}
+
+impl Acceptance {
+    fn peer(&self, raw: &Raw) -> PeerInfo {
+        let connection = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
+        let (pid, uid) = match raw {
+            Raw::Unix(stream) => stream.peer_cred().map_or((None, None), |cred| (cred.pid(), Some(cred.uid()))),
+            Raw::Tcp(_) | Raw::Mux(_) => (None, None),
+        };
+        let remote = match raw {
+            Raw::Tcp(stream) => stream.peer_addr().ok(),
+            Raw::Unix(_) | Raw::Mux(_) => None,
+        };
+        let is_parent = self.surface == Surface::Managed && pid.is_some() && pid == self.parent;
+        PeerInfo { connection, surface: self.surface, pid, uid, is_parent, mutual_tls: false, remote }
+    }
+
+    /// Makes a connection of what was accepted, in a task of its own where TLS takes its time.
+    pub fn hand_over(&self, raw: Raw, peer: PeerInfo, to: mpsc::Sender<Conn>) {
+        let tls = self.tls.clone();
+        tokio::spawn(async move {
+            let Some(tls) = tls else {
+                let _ = to.send(Conn::plain(raw, peer)).await;
+                return;
+            };
+            match tokio::time::timeout(HANDSHAKE_LIMIT, TlsAcceptor::from(tls).accept(raw)).await {
+                Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                    let _ = to.send(Conn::secured(stream, peer)).await;
+                }
+                Ok(Ok(_)) => tracing::info!(connection = peer.connection, "refused a peer that did not ask for h2"),
+                Ok(Err(error)) => tracing::info!(connection = peer.connection, %error, "refused a TLS handshake"),
+                Err(_) => tracing::info!(connection = peer.connection, "gave up on a slow TLS handshake"),
+            }
+        });
+    }
+}
+
+/// Accepts for ever. Each connection goes to `raw_to` with what is known of its peer.
+pub async fn accept(listener: &Bound, acceptance: &Acceptance, mut raw_to: impl FnMut(Raw, PeerInfo)) {
+    loop {
+        let accepted = match listener {
+            Bound::Unix(listener, _) => listener.accept().await.map(|(stream, _)| Raw::Unix(stream)),
+            Bound::Tcp(listener, _) => listener.accept().await.and_then(|(stream, _)| {
+                // Without it some calls take 40 ms longer; tonic's own setting does not reach here.
+                stream.set_nodelay(true)?;
+                let keepalive = rustix::net::sockopt::set_socket_keepalive(&stream, true);
+                keepalive.map_err(io::Error::from).map(|()| Raw::Tcp(stream))
+            }),
+        };
+        match accepted {
+            Ok(raw) => {
+                let peer = acceptance.peer(&raw);
+                raw_to(raw, peer);
+            }
+            Err(error) => {
+                // Out of descriptors, or the peer was gone again: neither may end the listener.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_is_ours_alone_and_goes_with_its_listener() {
+        let dir = tempfile::tempdir().unwrap();
+        let environment = Environment { temp_dir: dir.path().to_owned(), ..Environment::default() };
+        let bound = bind_for_host(&environment).unwrap();
+        let Address::Unix(path) = bound.address() else { panic!("unix") };
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        drop(bound);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_dead_socket_is_replaced_and_anything_else_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let bound = bind_unix(&path).unwrap();
+        assert!(matches!(bind_unix(&path), Err(ListenError::Taken { .. })), "it lives");
+        drop(bound);
+        std::fs::write(&path, "mine").unwrap();
+        assert!(matches!(bind_unix(&path), Err(ListenError::Taken { .. })), "a file");
+        assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+        let long = dir.path().join("x".repeat(120));
+        assert!(matches!(bind_unix(&long), Err(ListenError::PathTooLong { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_temporary_directory_that_is_too_deep_falls_back_to_tmp() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("d".repeat(100));
+        std::fs::create_dir(&deep).unwrap();
+        let bound = bind_for_host(&Environment { temp_dir: deep, ..Environment::default() }).unwrap();
+        assert!(matches!(bound.address(), Address::Unix(path) if path.starts_with("/tmp")));
+    }
+
+    #[tokio::test]
+    async fn a_group_that_is_not_there_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let environment = Environment {
+            temp_dir: dir.path().to_owned(),
+            socket_group: Some("no-such-group-here".into()),
+            ..Environment::default()
+        };
+        assert!(matches!(bind_for_host(&environment), Err(ListenError::Group { .. })));
+        let own = rustix::process::getegid().as_raw().to_string();
+        let bound = bind_for_host(&Environment { socket_group: Some(own), ..environment }).unwrap();
+        let Address::Unix(path) = bound.address() else { panic!("unix") };
+        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o660);
+    }
+
+    #[tokio::test]
+    async fn ports_are_taken_from_the_hosts_range() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = taken.local_addr().unwrap().port();
+        assert!(matches!(bind_port_range((port, port)).await, Err(ListenError::NoPort { .. })));
+        let Ok(Bound::Tcp(_, address)) = bind_port_range((0, 0)).await else { panic!("tcp") };
+        assert!(address.ip().is_loopback() && address.port() > 0);
+    }
+}
