@@ -1,3 +1,59 @@
-//! How a host reaches us.
+//! How a host reaches us: [`go_plugin`] is the wire, [`plugin`] what is served over it.
+//!
+//! Transport converts and never decides: each question goes to the gate of `authenticate`.
+
 pub mod go_plugin;
 pub mod plugin;
+
+use std::sync::Arc;
+
+use tonic::service::Routes;
+
+use crate::authenticate::Gate;
+use crate::pb::full::config_provider::config_provider_service_server::ConfigProviderServiceServer;
+use crate::pb::slim::plugin::plugin_service_server::PluginServiceServer;
+use plugin::intake::{Budget, Intake};
+use plugin::lifecycle::Lifecycle;
+use plugin::schema::HostSetting;
+
+/// Messages that are no auth calls, in bytes.
+const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+
+/// How the plugin's services answer; settings of this machine.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whether pre-auth turns refusals into proper 401 answers.
+    pub pre_auth: bool,
+    /// Whether the peer that the gateway reports is the client. Only where no proxy stands before the gateway.
+    pub trust_remote_addr: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { pre_auth: true, trust_remote_addr: false }
+    }
+}
+
+/// What the services need.
+#[derive(Clone)]
+pub struct Deps {
+    /// Decides.
+    pub gate: Arc<Gate>,
+    /// The process that the services are part of.
+    pub lifecycle: Arc<dyn Lifecycle>,
+    /// How to answer.
+    pub settings: Settings,
+    /// What a host may configure, for its form.
+    pub host_settings: Vec<HostSetting>,
+}
+
+/// The services of the application, to be served over [`go_plugin`].
+pub fn routes(deps: Deps) -> Routes {
+    let budget = Arc::new(Budget::new(Arc::clone(deps.gate.metrics())));
+    let schema = plugin::schema::render(&deps.host_settings);
+    let config = plugin::config_provider::ConfigProvider::new(schema.clone());
+    let service = PluginServiceServer::new(plugin::PluginService::new(deps, schema))
+        .max_decoding_message_size(MAX_MESSAGE)
+        .max_encoding_message_size(MAX_MESSAGE);
+    Routes::new(Intake::new(service, budget)).add_service(ConfigProviderServiceServer::new(config))
+}
