@@ -66,6 +66,8 @@ fn main() {
         decisions_per_second: 100,
         decisions_max_rows: 100_000,
         worker_threads: 1,
+        service: latchkey::transport::Settings::default(),
+        wire: latchkey::transport::go_plugin::Settings::default(),
     };
     let opened = latchkey::app::open(&settings, ProcessKind::Command).expect("opens");
     let metrics = Arc::new(Metrics::new(&Recorder::reason_labels()));

@@ -36,6 +36,10 @@ pub struct Settings {
     pub decisions_max_rows: u64,
     /// Async worker threads.
     pub worker_threads: usize,
+    /// How the plugin services answer.
+    pub service: crate::transport::Settings,
+    /// How the wire behaves.
+    pub wire: crate::transport::go_plugin::Settings,
 }
 
 /// Why nothing can be opened, in words for people: what, where, and what to do.

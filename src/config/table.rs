@@ -1,0 +1,322 @@
+//! Every setting, once: its key, what it takes, its default, who may set it, and why it is there.
+//!
+//! `docs/CONFIG.md`, `latchkey config default` and the host's form are made from this table.
+
+/// Who may set a setting (rule R2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// Only this machine: a file that only root or our user can write, or the operator's environment.
+    LocalOnly,
+    /// This machine; the host only where this machine says nothing.
+    LocalFirst,
+    /// The host too.
+    HostMaySet,
+}
+
+/// What a setting takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// `true` or `false`.
+    Bool,
+    /// A whole number within bounds.
+    Number {
+        /// At least.
+        min: u64,
+        /// At most.
+        max: u64,
+    },
+    /// An absolute path; empty for none.
+    Path,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// Texts separated by commas; may be empty.
+    List,
+}
+
+impl Kind {
+    /// The value in one form, if the setting takes it. Numbers come from Go hosts as printed floats: a million is `1e+06`
+    /// (hazard H13).
+    pub fn normalise(self, value: &str) -> Option<String> {
+        let value = value.trim();
+        match self {
+            Self::Bool => value.parse::<bool>().ok().map(|on| on.to_string()),
+            Self::Number { min, max } => whole(value).filter(|n| (min..=max).contains(n)).map(|n| n.to_string()),
+            Self::Path => (value.is_empty() || value.starts_with('/')).then(|| value.to_owned()),
+            Self::Word(words) => words.contains(&value).then(|| value.to_owned()),
+            Self::List => Some(value.to_owned()),
+        }
+    }
+
+    /// In words, for error texts.
+    pub fn expected(self) -> String {
+        match self {
+            Self::Bool => "true or false".to_owned(),
+            Self::Number { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Path => "an absolute path".to_owned(),
+            Self::Word(words) => format!("one of {}", words.join(", ")),
+            Self::List => "texts separated by commas".to_owned(),
+        }
+    }
+
+    /// As in a JSON schema.
+    pub const fn json_type(self) -> &'static str {
+        match self {
+            Self::Bool => "boolean",
+            Self::Number { .. } => "number",
+            Self::Path | Self::Word(_) | Self::List => "string",
+        }
+    }
+}
+
+/// A whole number, however it is written: up to 2^53, where doubles are exact.
+fn whole(value: &str) -> Option<u64> {
+    if let Ok(number) = value.parse::<u64>() {
+        return Some(number);
+    }
+    let number = value.parse::<f64>().ok()?;
+    let exact = number.is_finite() && number >= 0.0 && number.fract() == 0.0 && number <= 9_007_199_254_740_992.0;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be whole and in range")]
+    exact.then_some(number as u64)
+}
+
+/// One setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// `section.name`; the environment variable is `LATCHKEY_SECTION__NAME`.
+    pub key: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// What holds when nobody sets it.
+    pub default: &'static str,
+    /// Who may set it.
+    pub scope: Scope,
+    /// What it does and why one would change it.
+    pub doc: &'static str,
+}
+
+/// The setting of that key.
+pub fn find(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+const fn number(min: u64, max: u64) -> Kind {
+    Kind::Number { min, max }
+}
+
+/// All of them, in the order of the generated file.
+pub static SETTINGS: &[Setting] = &[
+    Setting {
+        key: "data_dir",
+        kind: Kind::Path,
+        default: "",
+        scope: Scope::LocalFirst,
+        doc: "Directory of the store, made by `latchkey init`. The command line defaults to ./latchkey-data; a plugin has no default.",
+    },
+    Setting {
+        key: "store.dev",
+        kind: Kind::Bool,
+        default: "false",
+        scope: Scope::LocalOnly,
+        doc: "Permits file systems on which data may be lost (tmpfs, overlay). For tests and demonstrations.",
+    },
+    Setting {
+        key: "pepper.file",
+        kind: Kind::Path,
+        default: "",
+        scope: Scope::LocalOnly,
+        doc: "Where the pepper is; the file `pepper` in the data directory by default. Put it elsewhere, for instance where a secrets manager mounts it, so that a copied data directory is worth nothing.",
+    },
+    Setting {
+        key: "auth.cache_entries",
+        kind: number(100, 1_000_000),
+        default: "20000",
+        scope: Scope::LocalOnly,
+        doc: "Most credentials kept verified in memory, about 1 KiB each. One that is not kept costs some 20 microseconds.",
+    },
+    Setting {
+        key: "auth.deadline_ms",
+        kind: number(50, 10_000),
+        default: "2000",
+        scope: Scope::HostMaySet,
+        doc: "Milliseconds that a decision may take; then it is a refusal. Hosts wait 30 seconds.",
+    },
+    Setting {
+        key: "auth.pre_auth",
+        kind: Kind::Bool,
+        default: "true",
+        scope: Scope::HostMaySet,
+        doc: "Answers refused requests with a proper 401 before the gateway's own check, which would make a 500 of them.",
+    },
+    Setting {
+        key: "auth.llm_grants",
+        kind: Kind::Word(&["required", "tenant"]),
+        default: "required",
+        scope: Scope::LocalOnly,
+        doc: "`required`: an App needs a grant for each LLM. `tenant`: a tenant with `--llm-grants unchecked` needs none.",
+    },
+    Setting {
+        key: "auth.trust_remote_addr",
+        kind: Kind::Bool,
+        default: "false",
+        scope: Scope::LocalOnly,
+        doc: "Takes the gateway's peer for the client, which keys bound to addresses need. Only where no proxy stands before the gateway.",
+    },
+    Setting {
+        key: "auth.logged_refusals_per_second",
+        kind: number(0, 10_000),
+        default: "50",
+        scope: Scope::LocalOnly,
+        doc: "Refusals logged one by one each second; the rest are counted. Bounds what a flood of junk can write.",
+    },
+    Setting {
+        key: "argon2.threads",
+        kind: number(0, 64),
+        default: "0",
+        scope: Scope::LocalOnly,
+        doc: "Hashing threads, 19 MiB each while they work; 0 is as many as cores. More than cores loses throughput.",
+    },
+    Setting {
+        key: "argon2.queue",
+        kind: number(1, 10_000),
+        default: "64",
+        scope: Scope::LocalOnly,
+        doc: "Hashes that may wait; a full queue refuses at once.",
+    },
+    Setting {
+        key: "audit.decisions_max_rows",
+        kind: number(1_000, 100_000_000),
+        default: "1000000",
+        scope: Scope::LocalOnly,
+        doc: "Most rows of the decision log, about 200 bytes each; the oldest go first.",
+    },
+    Setting {
+        key: "audit.decisions_per_second",
+        kind: number(0, 100_000),
+        default: "100",
+        scope: Scope::LocalOnly,
+        doc: "Refusals of known credentials kept one by one each second; everything else is counted by reason and second.",
+    },
+    Setting {
+        key: "log.level",
+        kind: Kind::Word(&["error", "warn", "info", "debug", "trace"]),
+        default: "info",
+        scope: Scope::LocalOnly,
+        doc: "What is logged on stderr: refusals at info, acceptances at debug. Dependencies never below warn.",
+    },
+    Setting {
+        key: "log.format",
+        kind: Kind::Word(&["auto", "json", "text"]),
+        default: "auto",
+        scope: Scope::LocalOnly,
+        doc: "`json` is what go-plugin hosts parse and what a plugin always writes; `auto` is text at a terminal.",
+    },
+    Setting {
+        key: "serve.listen",
+        kind: Kind::List,
+        default: "127.0.0.1:7443",
+        scope: Scope::LocalOnly,
+        doc: "Where `latchkey serve` listens: host:port or unix:PATH, separated by commas.",
+    },
+    Setting {
+        key: "serve.tls_cert",
+        kind: Kind::Path,
+        default: "",
+        scope: Scope::LocalOnly,
+        doc: "Certificate chain (PEM) for TCP listeners. Hosts that attach by grpc:// speak plaintext.",
+    },
+    Setting {
+        key: "serve.tls_key",
+        kind: Kind::Path,
+        default: "",
+        scope: Scope::LocalOnly,
+        doc: "Private key (PEM) of that certificate.",
+    },
+    Setting {
+        key: "serve.allow_plaintext",
+        kind: Kind::List,
+        default: "",
+        scope: Scope::LocalOnly,
+        doc: "Addresses other than loopback on which plaintext is served, separated by commas. Whoever can read that network reads every credential.",
+    },
+    Setting {
+        key: "grpc.reflection",
+        kind: Kind::Bool,
+        default: "false",
+        scope: Scope::LocalOnly,
+        doc: "Describes the services to any peer, for grpcurl.",
+    },
+    Setting {
+        key: "go_plugin.ignore_client_cert",
+        kind: Kind::Bool,
+        default: "false",
+        scope: Scope::LocalOnly,
+        doc: "Ignores PLUGIN_CLIENT_CERT, for a host that was itself started as a plugin and leaks its own host's certificate.",
+    },
+    Setting {
+        key: "go_plugin.multiplex",
+        kind: Kind::Bool,
+        default: "true",
+        scope: Scope::LocalOnly,
+        doc: "Offers connection multiplexing to hosts that ask for it.",
+    },
+    Setting {
+        key: "go_plugin.exit_with_host",
+        kind: Kind::Bool,
+        default: "true",
+        scope: Scope::LocalOnly,
+        doc: "Ends the plugin when its host is gone. Off only for hosts that come back and attach again.",
+    },
+    Setting {
+        key: "runtime.worker_threads",
+        kind: number(0, 256),
+        default: "0",
+        scope: Scope::LocalOnly,
+        doc: "Threads that serve requests; 0 is one for each two cores, which was measured best on two.",
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_unique_and_defaults_are_valid() {
+        let mut keys: Vec<_> = SETTINGS.iter().map(|setting| setting.key).collect();
+        keys.sort_unstable();
+        let count = keys.len();
+        keys.dedup();
+        assert_eq!(keys.len(), count);
+        for setting in SETTINGS {
+            assert_eq!(setting.kind.normalise(setting.default).as_deref(), Some(setting.default), "{}", setting.key);
+            assert!(!setting.doc.is_empty() && setting.doc.ends_with('.'), "{}", setting.key);
+        }
+    }
+
+    #[test]
+    fn r2_what_concerns_the_machine_or_loosens_it_is_local() {
+        let host: Vec<_> =
+            SETTINGS.iter().filter(|setting| setting.scope == Scope::HostMaySet).map(|setting| setting.key).collect();
+        assert_eq!(host, ["auth.deadline_ms", "auth.pre_auth"], "a reviewed list: add here knowingly");
+        assert_eq!(find("data_dir").unwrap().scope, Scope::LocalFirst);
+    }
+
+    #[test]
+    fn h13_numbers_may_be_written_as_go_prints_floats() {
+        let kind = number(0, 1 << 40);
+        for (text, expected) in [
+            ("1e+06", Some("1000000")),
+            ("2.16e+07", Some("21600000")),
+            ("1.23456789e+08", Some("123456789")),
+            ("999999", Some("999999")),
+            ("30", Some("30")),
+            ("0.5", None),
+            ("-1", None),
+            ("NaN", None),
+            ("1e+300", None),
+            ("", None),
+            ("ten", None),
+        ] {
+            assert_eq!(kind.normalise(text).as_deref(), expected, "{text}");
+        }
+    }
+}
