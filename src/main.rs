@@ -1,3 +1,12 @@
-//! The `latchkey` binary.
+//! The `latchkey` binary: what a host starts, and what people type.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    latchkey::process::harden();
+    latchkey::cli::run()
+}

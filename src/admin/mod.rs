@@ -1,1 +1,189 @@
-//! Placeholder.
+//! What people may do, for every caller: command line now, admin RPC and pages later. No gRPC and no JSON in here.
+//!
+//! Each use case reads, decides, and hands the store one mutation with its audit event. What is read may change
+//! meanwhile; the store then says so, and the use case reads and decides again.
+//!
+//! The only actor so far is somebody with the data directory on this machine, who is an unbound owner (rule R3).
+
+mod apps;
+mod credentials;
+pub mod limits;
+mod operators;
+mod tenants;
+mod users;
+
+use std::sync::Arc;
+
+use crate::clock::{Clock, Entropy};
+use crate::domain::event::{Actor, DetailKey};
+use crate::domain::{Action, AuditEvent, Generation, Subject, Tenant, TenantId};
+use crate::store::{Store, StoreError};
+use crate::verify::argon::HashError;
+use crate::verify::tag::Tagger;
+
+pub use apps::{AppChanges, NewApp};
+pub use credentials::{IssueRequest, Issued, Revoked};
+pub use operators::IssuedToken;
+pub use tenants::{NewTenant, TenantChanges};
+pub use users::{NewUser, UserChanges};
+
+/// How often a use case starts again because somebody else changed the row meanwhile.
+const ATTEMPTS: usize = 8;
+/// Rows that a listing takes from the store at once.
+pub const PAGE: u32 = 500;
+
+/// Why nothing was done: what, and of which thing.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// There is no such thing, or it is not theirs: the two read alike (rule R3).
+    #[error("there is no {what} {name}{place}")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+        /// By which name or id.
+        name: String,
+        /// Where: ` in tenant acme`, or nothing.
+        place: String,
+    },
+    /// The name or id is taken.
+    #[error("{what} {name} exists already")]
+    Exists {
+        /// What exists.
+        what: &'static str,
+        /// Its name or id.
+        name: String,
+    },
+    /// A host id that some tenant has.
+    #[error("{what} {id} belongs to a tenant already: an id of the host belongs to at most one")]
+    Claimed {
+        /// App or User.
+        what: &'static str,
+        /// The host's id.
+        id: u32,
+    },
+    /// A value that cannot be taken.
+    #[error("{field}: {problem}")]
+    Invalid {
+        /// Which field.
+        field: &'static str,
+        /// What is wrong, and what it may be.
+        problem: String,
+    },
+    /// A suspended tenant issues nothing.
+    #[error("tenant {0} is suspended: `latchkey tenant resume {0}` first")]
+    Suspended(String),
+    /// A row that somebody without the pepper wrote: nothing is signed on top of it (rule R4).
+    #[error("the row of credential {0} was not written by Latchkey: it is refused everywhere, and stays so")]
+    Forged(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No randomness.
+    #[error("the operating system's random generator failed")]
+    Entropy(#[from] crate::clock::EntropyError),
+    /// The secret could not be hashed.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+}
+
+/// Shorthand for results of use cases.
+pub type AdminResult<T> = Result<T, AdminError>;
+
+/// The use cases, for one actor.
+pub struct Admin {
+    store: Arc<dyn Store>,
+    tagger: Arc<Tagger>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    actor: Actor,
+}
+
+impl Admin {
+    /// Acts for `actor`.
+    pub fn new(
+        store: Arc<dyn Store>,
+        tagger: Arc<Tagger>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        actor: Actor,
+    ) -> Self {
+        Self { store, tagger, clock, entropy, actor }
+    }
+
+    /// The time that expiry is shown by.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.wall_ms()
+    }
+
+    /// The tenant of that slug.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn tenant(&self, slug: &str) -> AdminResult<Tenant> {
+        let found = self.store.tenants().by_slug(slug)?;
+        found.ok_or_else(|| AdminError::NotFound { what: "tenant", name: slug.to_owned(), place: String::new() })
+    }
+
+    fn event(
+        &self,
+        action: Action,
+        subject: Subject,
+        tenant: Option<TenantId>,
+        mut details: Vec<(DetailKey, String)>,
+    ) -> AuditEvent {
+        details.sort_unstable_by_key(|(key, _)| *key);
+        let (at_ms, actor, request_id) = (self.clock.wall_ms(), self.actor, String::new());
+        AuditEvent { at_ms, actor, action, subject, tenant, details, request_id }
+    }
+
+    fn generation(&self) -> AdminResult<Generation> {
+        Ok(Generation::random(self.entropy.as_ref())?)
+    }
+}
+
+fn not_found(what: &'static str, name: impl ToString, tenant: &Tenant) -> AdminError {
+    AdminError::NotFound { what, name: name.to_string(), place: format!(" in tenant {}", tenant.slug) }
+}
+
+/// Reads, decides and writes again as long as somebody else was faster.
+fn retrying<T>(mut attempt: impl FnMut() -> AdminResult<T>) -> AdminResult<T> {
+    for _ in 1..ATTEMPTS {
+        match attempt() {
+            Err(AdminError::Store(StoreError::Conflict { .. })) => {}
+            other => return other,
+        }
+    }
+    attempt()
+}
+
+/// Takes a value over and notes the name of its field.
+fn take<T: Clone + PartialEq>(field: &'static str, new: Option<&T>, into: &mut T, changed: &mut Vec<&'static str>) {
+    if let Some(new) = new
+        && new != into
+    {
+        into.clone_from(new);
+        changed.push(field);
+    }
+}
+
+/// Every row of a listing, page by page.
+fn all_pages<T, K>(
+    mut page: impl FnMut(crate::store::Page<K>) -> Result<Vec<T>, StoreError>,
+    key: impl Fn(&T) -> K,
+    mut each: impl FnMut(T),
+) -> AdminResult<()> {
+    let mut after = None;
+    loop {
+        let rows = page(crate::store::Page { after: after.take(), limit: PAGE })?;
+        let full = u32::try_from(rows.len()).unwrap_or(u32::MAX) >= PAGE;
+        after = rows.last().map(&key);
+        rows.into_iter().for_each(&mut each);
+        if !full {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "admin_tests.rs"]
+mod tests;

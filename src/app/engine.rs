@@ -7,12 +7,13 @@ use std::time::Duration;
 use crate::app::{OpenFailure, Opened, Settings};
 use crate::audit::decisions::DecisionSink;
 use crate::authenticate::record::Recorder;
-use crate::authenticate::{Authenticator, Gate, Parts};
+use crate::authenticate::{Authenticator, Gate, Parts, Problem};
 use crate::clock::{EntropyError, ExpiryClock};
 use crate::directory::local::LocalDirectory;
 use crate::domain::Position;
 use crate::store::Store;
 use crate::store::feed::{ChangeFeed, POLL};
+use crate::store::sqlite::ProcessKind;
 use crate::store::sqlite::decisions::DecisionLog;
 use crate::telemetry::metrics::Metrics;
 use crate::verify::Verifier;
@@ -114,14 +115,18 @@ fn watch(
     std::thread::Builder::new().name("feed-watch".to_owned()).spawn(look).map(drop)
 }
 
-/// Opens the gate when the store can be opened, and says why when it cannot. Blocks: not for an async thread.
+/// Opens the store and starts deciding. `problems` are what is wrong all the same. Blocks: not for an async thread.
+///
+/// # Errors
+/// What is wrong and what to do; the gate is as it was.
 pub fn open_gate(
     gate: &Gate,
     settings: &Settings,
-    kind: crate::store::sqlite::ProcessKind,
+    kind: ProcessKind,
+    problems: Vec<Problem>,
 ) -> Result<Engine, OpenFailure> {
     let opened = crate::app::open(settings, kind)?;
     let engine = Engine::start(&opened, settings, gate.metrics())?;
-    gate.open(Arc::clone(&engine.authenticator), Vec::new());
+    gate.open(Arc::clone(&engine.authenticator), problems);
     Ok(engine)
 }

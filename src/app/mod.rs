@@ -1,9 +1,16 @@
 //! The only place where concrete types meet: settings become a store, a pepper, an authenticator, a
 //! process that serves.
 //!
-//! [`open()`] is for everybody; [`engine`] keeps an authenticator going beside its change feed.
+//! [`open()`] is for everybody; [`engine`] keeps an authenticator going beside its change feed; [`plugin`], [`serve`],
+//! [`init`] and [`authenticate`] are what a process can be.
 
+pub mod authenticate;
+pub mod dev;
 pub mod engine;
+mod hosted;
+pub mod init;
+pub mod plugin;
+pub mod serve;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -80,6 +87,15 @@ pub enum OpenFailure {
 }
 
 impl OpenFailure {
+    /// Whether the machine's set-up is what is wrong: where the data is, who may use it, the pepper.
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::NoDataDir | Self::Pepper(_) | Self::PepperLength(_) | Self::WrongPepper { .. } => true,
+            Self::Store(error) => matches!(error, OpenError::Guard(_)),
+            Self::System(_) => false,
+        }
+    }
+
     /// For `health`.
     pub fn problem(&self) -> Problem {
         let code = match self {

@@ -78,6 +78,11 @@ impl Gate {
         self.changed.notify_waiters();
     }
 
+    /// The store is about to be opened: requests wait a little for it.
+    pub fn begin(&self) {
+        self.state.store(Arc::new(State::Opening));
+    }
+
     /// Closes for good or until opened again.
     pub fn close(&self, reason: Reason, problems: Vec<Problem>) {
         self.state.store(Arc::new(State::Closed { reason, problems }));

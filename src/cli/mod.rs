@@ -1,3 +1,179 @@
-//! The command line.
+//! The command line: what people and scripts type. Each command reads its arguments, calls one use case, prints.
+//!
+//! Results go to stdout, everything for people to stderr. Exit status: 0 done, 1 refused or failed, 2 wrong usage, 64
+//! bad configuration.
 
+mod apps;
+mod authenticate;
+mod config;
+mod context;
 pub mod demo;
+mod init;
+mod keys;
+mod output;
+mod parse;
+mod serve;
+mod tenants;
+mod users;
+mod views;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::transport::go_plugin::Environment;
+use context::{Context, Failure, Globals};
+
+/// Multi-tenant authentication plugin for API and AI gateways.
+///
+/// A gateway starts this program by itself, as a plugin. People use the commands below.
+#[derive(Parser)]
+#[command(name = "latchkey", version, max_term_width = 100, arg_required_else_help = false)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The whole story on an embedded store in seconds; nothing to install, nothing left behind
+    Demo(demo::DemoArgs),
+    /// Make the data directory, the store, the pepper and the first operator token
+    Init(init::InitArgs),
+    /// Serve hosts that attach by grpc://
+    Serve(serve::ServeArgs),
+    /// Tenants: who owns Apps, Users and keys
+    #[command(subcommand)]
+    Tenant(tenants::TenantCommand),
+    /// Apps of the host, and the LLMs that they may use
+    #[command(subcommand)]
+    App(apps::AppCommand),
+    /// Users of the host
+    #[command(subcommand)]
+    User(users::UserCommand),
+    /// API keys: issue, list, show, revoke
+    #[command(subcommand)]
+    Key(keys::KeyCommand),
+    /// Ask about a credential on stdin what a gateway would ask
+    Authenticate(authenticate::AuthenticateArgs),
+    /// The configuration: a commented file, a check
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Print a shell's completion script
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the version
+    Version,
+}
+
+/// What was done: whether the answer is a yes.
+type Outcome = Result<bool, Failure>;
+
+/// Runs what the process was started for.
+pub fn run() -> ExitCode {
+    let environment = Environment::read();
+    let arguments = std::env::args_os().count();
+    if arguments <= 1 && environment.cookie {
+        return crate::app::plugin::run(environment, crate::config::load_local(None, None));
+    }
+    if arguments <= 1 {
+        return explain_itself();
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            // clap's own: 0 for help and version, 2 for wrong usage.
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let quiet = cli.globals.quiet;
+    let code = match dispatch(cli) {
+        Ok(true) => 0,
+        Ok(false) => 1,
+        Err(failure) => {
+            if !quiet || failure.code != 1 {
+                let _ = writeln!(std::io::stderr(), "error: {:#}", failure.error);
+            }
+            failure.code
+        }
+    };
+    crate::telemetry::log::flush(std::time::Duration::from_secs(1));
+    ExitCode::from(code)
+}
+
+fn dispatch(cli: Cli) -> Outcome {
+    let context = Context::new(cli.globals);
+    match cli.command {
+        Command::Demo(args) => demo::run(args, context.json(), &mut std::io::stdout()).map_err(Failure::from),
+        Command::Init(args) => init::run(&context, &args),
+        Command::Serve(args) => serve::run(&context, args),
+        Command::Tenant(command) => tenants::run(&context, command),
+        Command::App(command) => apps::run(&context, command),
+        Command::User(command) => users::run(&context, command),
+        Command::Key(command) => keys::run(&context, command),
+        Command::Authenticate(args) => authenticate::run(&context, args),
+        Command::Config(command) => config::run(&context, &command),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "latchkey", &mut script);
+            context.write(&script)
+        }
+        Command::Version => {
+            let version = env!("CARGO_PKG_VERSION");
+            if context.json() {
+                context.line(&serde_json::json!({ "version": version, "plugin_protocol": 1 }).to_string())
+            } else {
+                context.line(&format!("latchkey {version}"))
+            }
+        }
+    }
+}
+
+/// Started without arguments and by no gateway: go-plugin's convention is a text on stderr and status 1.
+fn explain_itself() -> ExitCode {
+    let help = Cli::command().render_help();
+    let _ = writeln!(
+        std::io::stderr(),
+        "{help}\nThis program is also a plugin: a gateway (Tyk AI Studio, its microgateway) starts it by itself, without\n\
+         arguments. To see it at work: latchkey demo. To begin: latchkey init."
+    );
+    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn settled_spellings_are_understood() {
+        for line in [
+            "tenant create acme --name Acme",
+            "app add --tenant acme --id 7 --name Shop --owner-email ops@acme.example --llm 3 --llm 4",
+            "app set --tenant acme --id 7 --active false",
+            "app set --tenant acme --id 7 --llm 3",
+            "user add --tenant acme --id 9 --email ann@acme.example --name Ann",
+            "key issue --tenant acme --app 7 --user 9 --label ci --expires-in 90d --output json",
+            "key revoke 0000000000000000000001 --reason key_compromise",
+            "authenticate --llm-id 3 --output json",
+            "authenticate --llm-id 3 --llm-slug s --remote-addr 192.0.2.1 --namespace ns",
+            "serve --listen 127.0.0.1:7443",
+            "--data-dir d --config c -q -v --no-color config check",
+            "tenant suspend acme",
+            "completions bash",
+        ] {
+            let words = std::iter::once("latchkey").chain(line.split(' '));
+            assert!(Cli::try_parse_from(words).is_ok(), "{line}");
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! The environment: `LATCHKEY_SECTION__NAME`. Besides go-plugin's own names nothing else of it is ever read (rule R17).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::{ConfigError, Values, table};
 
@@ -16,6 +16,17 @@ pub struct Environment {
     pub settings: Vec<(String, String)>,
     /// `LATCHKEY_CONFIG`.
     pub config_file: Option<PathBuf>,
+}
+
+impl Environment {
+    /// Makes a relative data directory absolute.
+    pub fn resolve_data_dir(&mut self, base: &Path) {
+        for (name, value) in &mut self.settings {
+            if name == "LATCHKEY_DATA_DIR" && !value.is_empty() {
+                *value = base.join(&*value).to_string_lossy().into_owned();
+            }
+        }
+    }
 }
 
 /// Reads our variables.

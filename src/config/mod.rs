@@ -96,12 +96,16 @@ impl Values {
     }
 }
 
-/// The local sources: the file (the one named, or the default one where it is), then the environment.
+/// The local sources: the file (the one named, or the default one where it is), then the environment. On the command
+/// line a relative `LATCHKEY_DATA_DIR` means below `base`; a plugin has none, and takes absolute paths only.
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn load_local(named: Option<&Path>) -> Result<Values, ConfigError> {
-    let environment = env::read();
+pub fn load_local(named: Option<&Path>, base: Option<&Path>) -> Result<Values, ConfigError> {
+    let mut environment = env::read();
+    if let Some(base) = base {
+        environment.resolve_data_dir(base);
+    }
     let named = named.map(Path::to_owned).or_else(|| environment.config_file.clone());
     let mut values = Values::default();
     match named {

@@ -4,9 +4,11 @@
 
 pub mod go_plugin;
 pub mod plugin;
+pub mod tls_files;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tonic::service::Routes;
 
 use crate::authenticate::Gate;
@@ -41,8 +43,8 @@ pub struct Deps {
     pub gate: Arc<Gate>,
     /// The process that the services are part of.
     pub lifecycle: Arc<dyn Lifecycle>,
-    /// How to answer.
-    pub settings: Settings,
+    /// How to answer; may change while we serve.
+    pub settings: Arc<ArcSwap<Settings>>,
     /// What a host may configure, for its form.
     pub host_settings: Vec<HostSetting>,
 }

@@ -27,7 +27,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::clock::{Clock, Entropy};
-use crate::domain::{PepperFingerprint, Position};
+use crate::domain::{AuditEvent, PepperFingerprint, Position};
 use crate::store::{
     Apps, Audit, CommitListener, Credentials, Feed, Operators, Store, StoreError, StoreResult, Tenants, Users,
 };
@@ -140,8 +140,9 @@ struct Shared {
 /// The store.
 pub struct SqliteStore {
     shared: Arc<Shared>,
-    writer: writer::Writer,
+    // Dropped before the writer: whoever closes the database last folds its write-ahead log in, and a reader cannot.
     feed: feed::FeedReader,
+    writer: writer::Writer,
     pepper_fingerprint: PepperFingerprint,
     epoch: [u8; 16],
 }
@@ -149,11 +150,18 @@ pub struct SqliteStore {
 static INSTANCES: AtomicU64 = AtomicU64::new(1);
 
 impl SqliteStore {
-    /// Makes a new store in `dir`, which must exist and be ours alone. Durable when it returns.
+    /// Makes a new store in `dir`, which must exist and be ours alone, with `event` as the first of its trail. Durable
+    /// when it returns.
     ///
     /// # Errors
     /// When there is one already, or the directory is not fit.
-    pub fn create(dir: &Path, realm: &str, pepper: PepperFingerprint, options: OpenOptions) -> Result<Self, OpenError> {
+    pub fn create(
+        dir: &Path,
+        realm: &str,
+        pepper: PepperFingerprint,
+        event: &AuditEvent,
+        options: OpenOptions,
+    ) -> Result<Self, OpenError> {
         guard::check_dir(dir, options.dev)?;
         let path = dir.join(FILE_NAME);
         guard::create_file(&path)?;
@@ -161,12 +169,20 @@ impl SqliteStore {
         migrate::up(&mut connection, &path)?;
         let mut epoch = [0; 16];
         options.entropy.fill(&mut epoch).map_err(|error| OpenError::System { what: error.to_string() })?;
-        connection
-            .execute(
+        let initialise = |connection: &mut Connection| {
+            let transaction = connection.transaction()?;
+            transaction.execute(
                 "INSERT INTO store_meta (id, epoch, realm, pepper_fingerprint, created_at_ms) VALUES (1, ?1, ?2, ?3, ?4)",
                 rusqlite::params![epoch, realm, pepper.0, options.clock.wall_ms()],
-            )
-            .map_err(|source| OpenError::Sqlite { operation: "initialise", path: path.clone(), source })?;
+            )?;
+            trail::append(&transaction, &epoch, event)?;
+            transaction.commit()
+        };
+        initialise(&mut connection).map_err(|source| OpenError::Sqlite {
+            operation: "initialise",
+            path: path.clone(),
+            source,
+        })?;
         drop(connection);
         Self::open(dir, options)
     }
@@ -192,7 +208,22 @@ impl SqliteStore {
             Arc::new(Shared { path: path.clone(), realm, instance, reads: AtomicU64::new(0), clock: options.clock });
         let feed = feed::FeedReader::open(&path, identity, epoch)?;
         let writer = writer::Writer::start(connection, Arc::clone(&shared), epoch, options.kind)?;
-        Ok(Self { shared, writer, feed, pepper_fingerprint: PepperFingerprint(pepper), epoch })
+        Ok(Self { shared, feed, writer, pepper_fingerprint: PepperFingerprint(pepper), epoch })
+    }
+
+    /// Closes a store that nobody else uses, and leaves one whole file: for moving it.
+    ///
+    /// # Errors
+    /// When somebody has it open, so that its write-ahead log stays.
+    pub fn close(self) -> Result<(), OpenError> {
+        let path = self.shared.path.clone();
+        drop(self);
+        let mut wal = path.into_os_string();
+        wal.push("-wal");
+        if Path::new(&wal).exists() {
+            return Err(OpenError::System { what: "the store is still in use".to_owned() });
+        }
+        Ok(())
     }
 
     /// Who is told of each commit. One listener; a later one replaces it.

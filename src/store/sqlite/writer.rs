@@ -135,7 +135,11 @@ impl State {
         self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
     }
 
-    fn leave(&mut self) {
+    fn leave(&mut self, tended: bool) {
+        if !tended {
+            // A machine that sees nothing but commands must not let its log grow; failing is as good as not trying.
+            let _ = self.tend();
+        }
         if self.kind != ProcessKind::Command {
             // If this fails the row goes stale, which is as good.
             let _ = self.connection.execute(
@@ -163,7 +167,7 @@ fn work(mut state: State, jobs: &Receiver<Job>) {
                     tended = true;
                 }
             }
-            Err(RecvTimeoutError::Disconnected) => return state.leave(),
+            Err(RecvTimeoutError::Disconnected) => return state.leave(tended),
         }
     }
 }

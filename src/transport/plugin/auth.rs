@@ -119,7 +119,7 @@ impl PluginService {
     /// The client's address, where it is known for certain: the gateway's peer, only if the machine's configuration says
     /// that no proxy stands before it, and never loopback, which is the gateway calling itself (host contract 3.8).
     pub(super) fn remote(&self, reported: &[u8]) -> Option<IpAddr> {
-        if !self.deps.settings.trust_remote_addr {
+        if !self.deps.settings.load().trust_remote_addr {
             return None;
         }
         let address: SocketAddr = std::str::from_utf8(reported).ok()?.parse().ok()?;

@@ -19,7 +19,7 @@ const BEARER: &[u8] = b"Bearer ";
 
 impl PluginService {
     pub(super) async fn pre_auth(&self, request: Request<pb::PluginRequest>) -> pb::PluginResponse {
-        if !self.deps.settings.pre_auth {
+        if !self.deps.settings.load().pre_auth {
             return pb::PluginResponse::default();
         }
         if let Some(reason) = intake::refusal(&request) {

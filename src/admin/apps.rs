@@ -1,0 +1,179 @@
+//! Apps of the host: claim one for a tenant, change the directory's copy and its LLM grants, let it go.
+
+use std::collections::BTreeMap;
+
+use crate::admin::limits::{self, invalid};
+use crate::admin::{Admin, AdminError, AdminResult, all_pages, not_found, retrying, take};
+use crate::domain::event::DetailKey;
+use crate::domain::{Action, App, AppId, LlmGrant, Subject, Tenant};
+use crate::store::StoreError;
+
+/// An App to be claimed.
+#[derive(Clone, Debug)]
+pub struct NewApp {
+    /// The host's id.
+    pub id: AppId,
+    /// The host's name for it.
+    pub name: String,
+    /// Free text.
+    pub description: String,
+    /// Who answers for it.
+    pub owner_email: String,
+    /// Whether it may be used.
+    pub active: bool,
+    /// Monthly budget in the host's currency; 0 is none.
+    pub monthly_budget: f64,
+    /// Requests a minute; 0 is no limit.
+    pub rate_limit: i32,
+    /// Further fields that the host has.
+    pub metadata: BTreeMap<String, String>,
+    /// The LLMs it may use.
+    pub llms: Vec<LlmGrant>,
+}
+
+/// What is to change of an App; None leaves it.
+#[derive(Clone, Debug, Default)]
+pub struct AppChanges {
+    /// The host's name for it.
+    pub name: Option<String>,
+    /// Free text.
+    pub description: Option<String>,
+    /// Who answers for it.
+    pub owner_email: Option<String>,
+    /// Whether it may be used.
+    pub active: Option<bool>,
+    /// Monthly budget; 0 is none.
+    pub monthly_budget: Option<f64>,
+    /// Requests a minute; 0 is no limit.
+    pub rate_limit: Option<i32>,
+    /// All further fields.
+    pub metadata: Option<BTreeMap<String, String>>,
+    /// All LLMs that it may use from now on.
+    pub llms: Option<Vec<LlmGrant>>,
+}
+
+fn check(app: &App) -> AdminResult<()> {
+    limits::name("name", &app.name)?;
+    limits::text("description", &app.description, limits::MAX_DESCRIPTION)?;
+    limits::email("owner-email", &app.owner_email)?;
+    limits::metadata(&app.metadata)?;
+    limits::count("llm", app.llms.len(), limits::MAX_LLMS)?;
+    app.llms.iter().filter_map(|llm| llm.slug.as_ref()).try_for_each(|slug| limits::name("llm", slug))?;
+    let mut ids: Vec<_> = app.llms.iter().map(|llm| llm.id).collect();
+    ids.sort_unstable();
+    if ids.windows(2).any(|pair| pair.first() == pair.last()) {
+        return Err(invalid("llm", "an LLM is named twice"));
+    }
+    if !app.monthly_budget.is_finite() || app.monthly_budget < 0.0 {
+        return Err(invalid("monthly-budget", "a number from 0"));
+    }
+    if app.rate_limit < 0 {
+        return Err(invalid("rate-limit", "a whole number from 0"));
+    }
+    Ok(())
+}
+
+fn details(app: &App, fields: &[&str]) -> Vec<(DetailKey, String)> {
+    let llms: Vec<String> = app.llms.iter().map(|llm| llm.id.to_string()).collect();
+    let mut details = vec![(DetailKey::Active, app.active.to_string()), (DetailKey::Llms, llms.join(","))];
+    if fields.is_empty() {
+        details.push((DetailKey::Name, app.name.clone()));
+    } else {
+        details.push((DetailKey::Fields, fields.join(",")));
+    }
+    details
+}
+
+impl Admin {
+    /// Claims a host App for a tenant.
+    ///
+    /// # Errors
+    /// When any tenant has it already, or a value does not fit.
+    pub fn add_app(&self, tenant: &str, new: NewApp) -> AdminResult<App> {
+        let tenant = self.tenant(tenant)?;
+        let app = App {
+            tenant: tenant.id,
+            id: new.id,
+            name: new.name,
+            description: new.description,
+            owner_email: new.owner_email,
+            active: new.active,
+            monthly_budget: new.monthly_budget,
+            rate_limit: new.rate_limit,
+            metadata: new.metadata,
+            llms: new.llms,
+            generation: self.generation()?,
+        };
+        check(&app)?;
+        let event = self.event(Action::AppAdded, Subject::App(app.id), Some(tenant.id), details(&app, &[]));
+        match self.store.apps().add(&app, event) {
+            Ok(()) => Ok(app),
+            Err(StoreError::Exists { .. }) => Err(AdminError::Claimed { what: "App", id: app.id.get() }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// An App of a tenant.
+    ///
+    /// # Errors
+    /// When the tenant has no such App.
+    pub fn app(&self, tenant: &str, id: AppId) -> AdminResult<App> {
+        let tenant = self.tenant(tenant)?;
+        self.app_of(&tenant, id)
+    }
+
+    pub(super) fn app_of(&self, tenant: &Tenant, id: AppId) -> AdminResult<App> {
+        self.store.apps().by_id(tenant.id, id)?.ok_or_else(|| not_found("App", id, tenant))
+    }
+
+    /// Every App of a tenant, in the order of ids.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn each_app(&self, tenant: &str, each: impl FnMut(App)) -> AdminResult<()> {
+        let tenant = self.tenant(tenant)?;
+        all_pages(|page| self.store.apps().list(tenant.id, &page), |app| app.id, each)
+    }
+
+    /// Changes an App.
+    ///
+    /// # Errors
+    /// When the tenant has no such App, or a value does not fit.
+    pub fn set_app(&self, tenant: &str, id: AppId, changes: &AppChanges) -> AdminResult<App> {
+        let tenant = self.tenant(tenant)?;
+        retrying(|| {
+            let mut app = self.app_of(&tenant, id)?;
+            let (expected, mut fields) = (app.generation, Vec::new());
+            take("name", changes.name.as_ref(), &mut app.name, &mut fields);
+            take("description", changes.description.as_ref(), &mut app.description, &mut fields);
+            take("owner_email", changes.owner_email.as_ref(), &mut app.owner_email, &mut fields);
+            take("active", changes.active.as_ref(), &mut app.active, &mut fields);
+            take("monthly_budget", changes.monthly_budget.as_ref(), &mut app.monthly_budget, &mut fields);
+            take("rate_limit", changes.rate_limit.as_ref(), &mut app.rate_limit, &mut fields);
+            take("metadata", changes.metadata.as_ref(), &mut app.metadata, &mut fields);
+            take("llms", changes.llms.as_ref(), &mut app.llms, &mut fields);
+            if fields.is_empty() {
+                return Ok(app);
+            }
+            check(&app)?;
+            app.generation = self.generation()?;
+            let details = details(&app, &fields);
+            let event = self.event(Action::AppChanged, Subject::App(app.id), Some(tenant.id), details);
+            self.store.apps().update(&app, expected, event)?;
+            Ok(app)
+        })
+    }
+
+    /// Lets an App go. Its credentials stay in the store and are refused.
+    ///
+    /// # Errors
+    /// When the tenant has no such App.
+    pub fn remove_app(&self, tenant: &str, id: AppId) -> AdminResult<()> {
+        let tenant = self.tenant(tenant)?;
+        let event = self.event(Action::AppRemoved, Subject::App(id), Some(tenant.id), Vec::new());
+        match self.store.apps().remove(tenant.id, id, event) {
+            Err(StoreError::Missing { .. }) => Err(not_found("App", id, &tenant)),
+            other => Ok(other?),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What a value may be, for every field that people give. Bounds keep rows, log lines and claims small; control
+//! characters are refused because these texts end up in logs and terminals.
+
+use ipnet::IpNet;
+
+use crate::admin::{AdminError, AdminResult};
+
+/// Longest name or label, in characters.
+pub const MAX_NAME: usize = 200;
+/// Longest description, in characters.
+pub const MAX_DESCRIPTION: usize = 2_000;
+/// Longest mail address, in characters (RFC 5321 section 4.5.3.1.3).
+pub const MAX_EMAIL: usize = 254;
+/// Most scopes of a credential.
+pub const MAX_SCOPES: usize = 64;
+/// Longest scope, in characters.
+pub const MAX_SCOPE: usize = 128;
+/// Most address ranges of a credential.
+pub const MAX_CIDRS: usize = 64;
+/// Most namespaces of a tenant.
+pub const MAX_NAMESPACES: usize = 64;
+/// Most LLMs granted to an App.
+pub const MAX_LLMS: usize = 1_024;
+/// Most further fields of an App or User.
+pub const MAX_METADATA: usize = 64;
+/// The furthest expiry: the end of year 9999, the last that RFC 3339 can write.
+pub const MAX_TIME_MS: i64 = 253_402_300_799_999;
+
+pub(super) fn invalid(field: &'static str, problem: impl Into<String>) -> AdminError {
+    AdminError::Invalid { field, problem: problem.into() }
+}
+
+/// Text for people: at most `max` characters, none that could steer a terminal.
+pub(super) fn text(field: &'static str, value: &str, max: usize) -> AdminResult<()> {
+    if value.chars().count() > max {
+        return Err(invalid(field, format!("at most {max} characters")));
+    }
+    if value.chars().any(char::is_control) {
+        return Err(invalid(field, "no control characters"));
+    }
+    Ok(())
+}
+
+/// The same, and not empty.
+pub(super) fn name(field: &'static str, value: &str) -> AdminResult<()> {
+    if value.trim().is_empty() {
+        return Err(invalid(field, "must not be empty"));
+    }
+    text(field, value, MAX_NAME)
+}
+
+/// An address or nothing. What a mail server would take is not ours to judge.
+pub(super) fn email(field: &'static str, value: &str) -> AdminResult<()> {
+    text(field, value, MAX_EMAIL)?;
+    let fits = value.split_once('@').is_some_and(|(local, host)| !local.is_empty() && !host.is_empty());
+    if value.is_empty() || (fits && !value.contains(char::is_whitespace)) {
+        Ok(())
+    } else {
+        Err(invalid(field, "expected an address such as ann@example.com"))
+    }
+}
+
+/// Scopes are tokens of RFC 6749 section 3.3: they end up in a claim that is split at spaces.
+pub(super) fn scopes(values: &[String]) -> AdminResult<()> {
+    count("scope", values.len(), MAX_SCOPES)?;
+    let token = |scope: &String| {
+        (1..=MAX_SCOPE).contains(&scope.len()) && scope.bytes().all(|c| matches!(c, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+    };
+    if values.iter().all(token) {
+        return Ok(());
+    }
+    Err(invalid("scope", format!("1 to {MAX_SCOPE} printable ASCII characters, no space, quote or backslash")))
+}
+
+/// A range must say what it means: `10.1.2.3/8` is most often a mistake.
+pub(super) fn cidrs(values: &[IpNet]) -> AdminResult<()> {
+    count("cidr", values.len(), MAX_CIDRS)?;
+    match values.iter().find(|net| net.trunc() != **net) {
+        Some(net) => Err(invalid("cidr", format!("{net} has bits beyond its length; did you mean {}?", net.trunc()))),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn namespaces(values: &[String]) -> AdminResult<()> {
+    count("namespace", values.len(), MAX_NAMESPACES)?;
+    values.iter().try_for_each(|value| name("namespace", value))
+}
+
+pub(super) fn metadata(values: &std::collections::BTreeMap<String, String>) -> AdminResult<()> {
+    count("metadata", values.len(), MAX_METADATA)?;
+    values.iter().try_for_each(|(key, value)| {
+        name("metadata", key)?;
+        text("metadata", value, MAX_DESCRIPTION)
+    })
+}
+
+pub(super) fn count(field: &'static str, have: usize, max: usize) -> AdminResult<()> {
+    if have <= max { Ok(()) } else { Err(invalid(field, format!("at most {max}"))) }
+}

@@ -1,0 +1,125 @@
+//! Users of the host: claim one for a tenant, change the directory's copy, let it go.
+
+use std::collections::BTreeMap;
+
+use crate::admin::limits;
+use crate::admin::{Admin, AdminError, AdminResult, all_pages, not_found, retrying, take};
+use crate::domain::event::DetailKey;
+use crate::domain::{Action, Subject, Tenant, User, UserId};
+use crate::store::StoreError;
+
+/// A User to be claimed.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// The host's id.
+    pub id: UserId,
+    /// Address.
+    pub email: String,
+    /// Name.
+    pub name: String,
+    /// Whether credentials of this User work.
+    pub active: bool,
+    /// Further fields that the host has.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// What is to change of a User; None leaves it.
+#[derive(Clone, Debug, Default)]
+pub struct UserChanges {
+    /// Address.
+    pub email: Option<String>,
+    /// Name.
+    pub name: Option<String>,
+    /// Whether credentials of this User work.
+    pub active: Option<bool>,
+    /// All further fields.
+    pub metadata: Option<BTreeMap<String, String>>,
+}
+
+fn check(user: &User) -> AdminResult<()> {
+    limits::name("email", &user.email)?;
+    limits::email("email", &user.email)?;
+    limits::text("name", &user.name, limits::MAX_NAME)?;
+    limits::metadata(&user.metadata)
+}
+
+impl Admin {
+    /// Claims a host User for a tenant.
+    ///
+    /// # Errors
+    /// When any tenant has it already, or a value does not fit.
+    pub fn add_user(&self, tenant: &str, new: NewUser) -> AdminResult<User> {
+        let tenant = self.tenant(tenant)?;
+        let NewUser { id, email, name, active, metadata } = new;
+        let user = User { tenant: tenant.id, id, email, name, active, metadata, generation: self.generation()? };
+        check(&user)?;
+        // Names and addresses of people stay out of the trail, which is never edited.
+        let details = vec![(DetailKey::Active, user.active.to_string())];
+        let event = self.event(Action::UserAdded, Subject::User(user.id), Some(tenant.id), details);
+        match self.store.users().add(&user, event) {
+            Ok(()) => Ok(user),
+            Err(StoreError::Exists { .. }) => Err(AdminError::Claimed { what: "User", id: user.id.get() }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A User of a tenant.
+    ///
+    /// # Errors
+    /// When the tenant has no such User.
+    pub fn user(&self, tenant: &str, id: UserId) -> AdminResult<User> {
+        let tenant = self.tenant(tenant)?;
+        self.user_of(&tenant, id)
+    }
+
+    pub(super) fn user_of(&self, tenant: &Tenant, id: UserId) -> AdminResult<User> {
+        self.store.users().by_id(tenant.id, id)?.ok_or_else(|| not_found("User", id, tenant))
+    }
+
+    /// Every User of a tenant, in the order of ids.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn each_user(&self, tenant: &str, each: impl FnMut(User)) -> AdminResult<()> {
+        let tenant = self.tenant(tenant)?;
+        all_pages(|page| self.store.users().list(tenant.id, &page), |user| user.id, each)
+    }
+
+    /// Changes a User.
+    ///
+    /// # Errors
+    /// When the tenant has no such User, or a value does not fit.
+    pub fn set_user(&self, tenant: &str, id: UserId, changes: &UserChanges) -> AdminResult<User> {
+        let tenant = self.tenant(tenant)?;
+        retrying(|| {
+            let mut user = self.user_of(&tenant, id)?;
+            let (expected, mut fields) = (user.generation, Vec::new());
+            take("email", changes.email.as_ref(), &mut user.email, &mut fields);
+            take("name", changes.name.as_ref(), &mut user.name, &mut fields);
+            take("active", changes.active.as_ref(), &mut user.active, &mut fields);
+            take("metadata", changes.metadata.as_ref(), &mut user.metadata, &mut fields);
+            if fields.is_empty() {
+                return Ok(user);
+            }
+            check(&user)?;
+            user.generation = self.generation()?;
+            let details = vec![(DetailKey::Active, user.active.to_string()), (DetailKey::Fields, fields.join(","))];
+            let event = self.event(Action::UserChanged, Subject::User(user.id), Some(tenant.id), details);
+            self.store.users().update(&user, expected, event)?;
+            Ok(user)
+        })
+    }
+
+    /// Lets a User go. Their credentials stay in the store and are refused.
+    ///
+    /// # Errors
+    /// When the tenant has no such User.
+    pub fn remove_user(&self, tenant: &str, id: UserId) -> AdminResult<()> {
+        let tenant = self.tenant(tenant)?;
+        let event = self.event(Action::UserRemoved, Subject::User(id), Some(tenant.id), Vec::new());
+        match self.store.users().remove(tenant.id, id, event) {
+            Err(StoreError::Missing { .. }) => Err(not_found("User", id, &tenant)),
+            other => Ok(other?),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What every serving process is: a gate that denies until its engine runs, and the engine.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::app::engine::{self, Engine};
+use crate::app::{OpenFailure, Settings};
+use crate::authenticate::record::Recorder;
+use crate::authenticate::{Gate, Health, Problem};
+use crate::clock::{Clock as _, SystemClock};
+use crate::domain::Reason;
+use crate::store::sqlite::ProcessKind;
+use crate::telemetry::metrics::Metrics;
+
+/// How long a flush beside serving may take.
+const FLUSH_LIMIT: Duration = Duration::from_millis(800);
+
+pub(super) struct Hosted {
+    pub(super) gate: Arc<Gate>,
+    pub(super) service: Arc<ArcSwap<crate::transport::Settings>>,
+    engine: Mutex<Option<Engine>>,
+    started_ns: u64,
+    kind: ProcessKind,
+}
+
+impl Hosted {
+    /// Denies, and says `problems`.
+    pub(super) fn new(kind: ProcessKind, service: crate::transport::Settings, problems: Vec<Problem>) -> Arc<Self> {
+        let metrics = Arc::new(Metrics::new(&Recorder::reason_labels()));
+        Arc::new(Self {
+            gate: Arc::new(Gate::closed(metrics, problems)),
+            service: Arc::new(ArcSwap::from_pointee(service)),
+            engine: Mutex::default(),
+            started_ns: SystemClock.boot_ns(),
+            kind,
+        })
+    }
+
+    /// Opens the store with these settings and lets requests in; or keeps denying, and says why. Blocks.
+    pub(super) fn open(&self, settings: &Settings, problems: Vec<Problem>) -> Result<(), OpenFailure> {
+        // Held throughout: two Initialize calls at once open one after the other.
+        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        self.service.store(Arc::new(settings.service.clone()));
+        // What came before is gone first: one process has one engine on a store.
+        drop(engine.take());
+        match engine::open_gate(&self.gate, settings, self.kind, problems.clone()) {
+            Ok(started) => {
+                tracing::info!(data_dir = ?settings.data_dir.as_deref().unwrap_or("".as_ref()), "the store is open");
+                *engine = Some(started);
+                Ok(())
+            }
+            Err(failure) => {
+                self.deny(Reason::NotReady, [vec![failure.problem()], problems].concat());
+                Err(failure)
+            }
+        }
+    }
+
+    /// Denies everything from now on.
+    pub(super) fn deny(&self, reason: Reason, problems: Vec<Problem>) {
+        for problem in &problems {
+            tracing::error!(code = problem.code, problem = %problem.text, "every request is denied");
+        }
+        self.gate.close(reason, problems);
+    }
+
+    /// Writes out what is buffered. Blocks.
+    pub(super) fn flush(&self, within: Duration) {
+        if let Some(engine) = &*self.engine.lock().unwrap_or_else(PoisonError::into_inner) {
+            engine.flush(within);
+        }
+    }
+
+    /// The same in the background.
+    pub(super) fn flush_soon(self: &Arc<Self>) {
+        let hosted = Arc::clone(self);
+        tokio::task::spawn_blocking(move || hosted.flush(FLUSH_LIMIT));
+    }
+
+    pub(super) fn uptime(&self) -> Duration {
+        Duration::from_nanos(SystemClock.boot_ns().saturating_sub(self.started_ns))
+    }
+
+    pub(super) fn health(&self) -> Health {
+        self.gate.health()
+    }
+}

@@ -1,0 +1,174 @@
+//! `init`: a data directory from nothing. Everything is made beside and moved into place, the database last, so that a
+//! half-made store is never taken for one.
+
+use std::fs::{self, DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::admin::{Admin, AdminError, IssuedToken};
+use crate::app::{OpenFailure, Opened, Settings};
+use crate::audit::key::{self, KeyError};
+use crate::clock::{Clock as _, Entropy as _, SystemClock, SystemEntropy};
+use crate::domain::event::{Actor, DetailKey};
+use crate::domain::{Action, AuditEvent, Subject};
+use crate::store::sqlite::{self, OpenError, OpenOptions, ProcessKind, SqliteStore, guard};
+use crate::verify::pepper;
+use crate::verify::tag::Tagger;
+
+/// The one host installation that a store serves.
+const REALM: &str = "host";
+
+/// Why no store was made. Nothing that was there is touched.
+#[derive(Debug, thiserror::Error)]
+pub enum InitFailure {
+    /// Something of a store is there.
+    #[error(
+        "{} exists already: nothing is ever overwritten. Use another directory; or, if this one holds no store that \
+         anybody needs, remove that file first", path.display()
+    )]
+    Exists {
+        /// What is in the way.
+        path: PathBuf,
+    },
+    /// The directory cannot be made or written.
+    #[error("cannot {operation} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The audit key could not be made.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The store or the pepper.
+    #[error(transparent)]
+    Open(#[from] OpenFailure),
+    /// The first operator could not be added.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+}
+
+/// What `init` made.
+pub struct Initialised {
+    /// The directory.
+    pub data_dir: PathBuf,
+    /// Where the pepper is.
+    pub pepper: PathBuf,
+    /// The public half of the audit key.
+    pub audit_public_key: [u8; 32],
+    /// The first operator, with the token this once.
+    pub owner: IssuedToken,
+}
+
+/// Removes the workshop, whatever happens.
+struct Workshop(PathBuf);
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Makes the directory (0700), the pepper (0600), the audit key, the store and the first operator. A pepper that the
+/// configuration places elsewhere is used if it is there, and made if it is not.
+///
+/// # Errors
+/// What is in the way. What was there before stays as it was.
+pub fn init(settings: &Settings) -> Result<Initialised, InitFailure> {
+    let data_dir = settings.data_dir.clone().ok_or(OpenFailure::NoDataDir)?;
+    make_dir(&data_dir)?;
+    guard::check_dir(&data_dir, settings.dev).map_err(|error| OpenFailure::Store(error.into()))?;
+    let own_pepper = settings.pepper_file.is_none();
+    let taken = [Some(sqlite::FILE_NAME), Some(key::FILE_NAME), own_pepper.then_some(pepper::FILE_NAME)];
+    for name in taken.into_iter().flatten() {
+        let path = data_dir.join(name);
+        if path.symlink_metadata().is_ok() {
+            return Err(InitFailure::Exists { path });
+        }
+    }
+    let mut random = [0; 8];
+    SystemEntropy.fill(&mut random).map_err(AdminError::from)?;
+    let workshop = Workshop(data_dir.join(format!(".init-{:016x}", u64::from_ne_bytes(random))));
+    make_dir(&workshop.0)?;
+    let pepper_path = settings.pepper_file.clone().unwrap_or_else(|| workshop.0.join(pepper::FILE_NAME));
+    let secret = if own_pepper || !pepper_path.exists() {
+        pepper::create(&pepper_path, &SystemEntropy)
+    } else {
+        pepper::load(&pepper_path)
+    };
+    let tagger = Tagger::new(&secret.map_err(OpenFailure::from)?).map_err(OpenFailure::from)?;
+    key::create(&workshop.0.join(key::FILE_NAME))?;
+    let audit_public_key = key::public_key(&workshop.0.join(key::FILE_NAME))?;
+    let owner = make_store(&workshop.0, settings.dev, Arc::new(tagger))?;
+    // The database last: without it there is no store.
+    let names = [own_pepper.then_some(pepper::FILE_NAME), Some(key::FILE_NAME), Some(sqlite::FILE_NAME)];
+    for name in names.into_iter().flatten() {
+        rename_new(&workshop.0.join(name), &data_dir.join(name))?;
+    }
+    sync_dir(&data_dir)?;
+    let pepper = settings.pepper_file.clone().unwrap_or_else(|| data_dir.join(pepper::FILE_NAME));
+    Ok(Initialised { data_dir, pepper, audit_public_key, owner })
+}
+
+fn make_store(dir: &Path, dev: bool, tagger: Arc<Tagger>) -> Result<IssuedToken, InitFailure> {
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let options = OpenOptions { dev, kind: ProcessKind::Command, clock: clock.clone(), entropy: entropy.clone() };
+    let fingerprint = tagger.fingerprint();
+    let first = AuditEvent {
+        at_ms: clock.wall_ms(),
+        actor: local_actor(),
+        action: Action::StoreInitialised,
+        subject: Subject::Everything,
+        tenant: None,
+        details: vec![(DetailKey::PepperFingerprint, format!("{fingerprint:?}"))],
+        request_id: String::new(),
+    };
+    let store = SqliteStore::create(dir, REALM, fingerprint, &first, options).map_err(OpenFailure::Store)?;
+    let store = Arc::new(store);
+    let owner = Admin::new(store.clone(), tagger, clock, entropy, local_actor()).add_owner("owner")?;
+    // The writer's end closes the database, which folds the write-ahead log into it.
+    match Arc::into_inner(store).map(SqliteStore::close) {
+        Some(Ok(())) => Ok(owner),
+        Some(Err(error)) => Err(OpenFailure::Store(error).into()),
+        None => Err(OpenFailure::Store(OpenError::System { what: "the new store is still in use".to_owned() }).into()),
+    }
+}
+
+/// Whoever runs this process.
+pub fn local_actor() -> Actor {
+    Actor::Local { uid: rustix::process::geteuid().as_raw() }
+}
+
+/// The use cases over an opened store, for whoever runs this process: with the files in hand, an unbound owner.
+pub fn local_admin(opened: &Opened) -> Admin {
+    let (store, tagger) = (Arc::clone(&opened.store) as _, Arc::clone(&opened.tagger));
+    Admin::new(store, tagger, Arc::clone(&opened.clock), Arc::clone(&opened.entropy), local_actor())
+}
+
+fn make_dir(dir: &Path) -> Result<(), InitFailure> {
+    match DirBuilder::new().mode(0o700).create(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        other => other.map_err(|source| InitFailure::Io { operation: "make", path: dir.to_owned(), source }),
+    }
+}
+
+/// Moves a file to where none is.
+fn rename_new(from: &Path, to: &Path) -> Result<(), InitFailure> {
+    let flags = rustix::fs::RenameFlags::NOREPLACE;
+    match rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, flags) {
+        Err(rustix::io::Errno::EXIST) => Err(InitFailure::Exists { path: to.to_owned() }),
+        other => {
+            other.map_err(|errno| InitFailure::Io { operation: "make", path: to.to_owned(), source: errno.into() })
+        }
+    }
+}
+
+fn sync_dir(dir: &Path) -> Result<(), InitFailure> {
+    let synced = File::open(dir).and_then(|dir| dir.sync_all());
+    synced.map_err(|source| InitFailure::Io { operation: "sync", path: dir.to_owned(), source })
+}

@@ -1,0 +1,127 @@
+//! The process that a host starts. It comes up healthy whatever is wrong, denies, and says why: a host whose plugin does
+//! not start falls back to credentials of its own (hazard H4).
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::app::hosted::Hosted;
+use crate::authenticate::{Health, Problem};
+use crate::config::{Config, ConfigError, Values, host, typed};
+use crate::domain::Reason;
+use crate::store::sqlite::ProcessKind;
+use crate::telemetry::log::{self, Format};
+use crate::transport::go_plugin::end::Ending;
+use crate::transport::go_plugin::{Environment, serve};
+use crate::transport::plugin::lifecycle::{HostRuntime, Lifecycle};
+use crate::transport::{Deps, routes};
+
+/// Serves the host that started this process, until it ends us.
+pub fn run(environment: Environment, local: Result<Values, ConfigError>) -> ExitCode {
+    let (values, broken) = match local {
+        Ok(values) => (values, None),
+        // What this machine says cannot be read, so nothing of it is trusted: everything is denied.
+        Err(error) => (Values::default(), Some(Problem { code: "configuration", text: error.to_string() })),
+    };
+    let config = Config::new(&values);
+    log::start(config.log.level, Format::Json);
+    if environment.client_cert.is_some() && config.app.wire.ignore_client_cert {
+        tracing::warn!("PLUGIN_CLIENT_CERT is ignored, as configured");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.app.worker_threads)
+        .thread_name("serve")
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "cannot start");
+            log::flush(Duration::from_secs(1));
+            return ExitCode::FAILURE;
+        }
+    };
+    let waiting = Problem { code: "not_initialised", text: "the host has not called Initialize yet".to_owned() };
+    let hosted = Hosted::new(ProcessKind::Plugin, config.app.service.clone(), vec![waiting]);
+    let flushed = Arc::clone(&hosted);
+    let ending = Ending::new(Arc::new(move |within| flushed.flush(within)));
+    let process = Arc::new(Process { hosted: Arc::clone(&hosted), values, broken, opened_with: Mutex::default() });
+    let deps = Deps {
+        gate: Arc::clone(&hosted.gate),
+        lifecycle: Arc::new(process),
+        settings: Arc::clone(&hosted.service),
+        host_settings: typed::host_settings(),
+    };
+    match runtime.block_on(serve::managed(environment, &config.app.wire, ending, |_| routes(deps))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Before the handshake line this is all that the host shows its admin.
+            tracing::error!(error = &error as &dyn std::error::Error, "the plugin cannot serve");
+            log::flush(Duration::from_secs(1));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Process {
+    hosted: Arc<Hosted>,
+    /// What this machine says.
+    values: Values,
+    /// Why what this machine says cannot be read.
+    broken: Option<Problem>,
+    /// The host's configuration that the store was last opened with.
+    opened_with: Mutex<Option<BTreeMap<String, String>>>,
+}
+
+impl Process {
+    /// Merges and opens. Blocks.
+    fn configure(&self, map: &BTreeMap<String, String>) {
+        let mut values = self.values.clone();
+        for warning in host::apply(map, &mut values) {
+            tracing::warn!(warning, "configuration");
+        }
+        let opened = match &self.broken {
+            Some(problem) => {
+                self.hosted.deny(Reason::NotReady, vec![problem.clone()]);
+                false
+            }
+            None => self.hosted.open(&Config::new(&values).app, Vec::new()).is_ok(),
+        };
+        // What failed may be mended: the same configuration is tried again when the host comes with it again.
+        *self.opened_with.lock().unwrap_or_else(PoisonError::into_inner) = opened.then(|| map.clone());
+    }
+}
+
+/// Held by the services as `Arc<dyn Lifecycle>`.
+impl Lifecycle for Arc<Process> {
+    fn initialise(&self, config: BTreeMap<String, String>, runtime: HostRuntime) {
+        tracing::info!(runtime = ?runtime, keys = config.len(), "initialised by the host");
+        let same = self.opened_with.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(&config);
+        if same && self.hosted.gate.is_open() {
+            return;
+        }
+        // Requests wait a little, the host does not: it holds a lock during Initialize (hazard H8).
+        self.hosted.gate.begin();
+        let process = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            let configured = std::panic::AssertUnwindSafe(|| process.configure(&config));
+            if std::panic::catch_unwind(configured).is_err() {
+                let text = "opening the store failed in an unforeseen way; see the log".to_owned();
+                process.hosted.deny(Reason::Panicked, vec![Problem { code: "internal", text }]);
+            }
+        });
+    }
+
+    fn leaving(&self) {
+        self.hosted.flush_soon();
+    }
+
+    fn uptime(&self) -> Duration {
+        self.hosted.uptime()
+    }
+
+    fn health(&self) -> Health {
+        self.hosted.health()
+    }
+}

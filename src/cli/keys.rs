@@ -1,0 +1,193 @@
+//! `latchkey key …`
+
+use clap::Subcommand;
+use clap::builder::PossibleValuesParser;
+use clap::builder::TypedValueParser as _;
+use ipnet::IpNet;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::admin::{Admin, IssueRequest, Issued};
+use crate::cli::Outcome;
+use crate::cli::context::{Context, Failure};
+use crate::cli::output::{self, Listing};
+use crate::cli::parse::{self, moment_text};
+use crate::cli::views::KeyView;
+use crate::domain::credential::RevocationReason;
+use crate::domain::{AppId, CredentialId, Environment, UserId};
+use crate::verify::argon::Cost;
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(super) enum Env {
+    /// Production
+    Live,
+    /// Anything else
+    Test,
+}
+
+#[derive(clap::Args)]
+pub(super) struct IssueArgs {
+    /// The tenant
+    #[arg(long)]
+    tenant: String,
+    /// The App that it acts as, by the host's id
+    #[arg(long)]
+    app: AppId,
+    /// The User that it acts for, by the host's id
+    #[arg(long)]
+    user: UserId,
+    /// A name for people
+    #[arg(long, default_value = "")]
+    label: String,
+    /// What it is for
+    #[arg(long, value_enum, default_value = "live")]
+    env: Env,
+    /// A scope that the gateway is told; repeat for more
+    #[arg(long = "scope", value_name = "SCOPE")]
+    scopes: Vec<String>,
+    /// A range of addresses that it may be used from; repeat for more, none means any
+    #[arg(long = "cidr", value_name = "CIDR")]
+    cidrs: Vec<IpNet>,
+    /// The first moment at which it is valid, as in RFC 3339
+    #[arg(long, value_name = "MOMENT", value_parser = parse::moment_ms)]
+    not_before: Option<i64>,
+    /// How long it is valid, such as 90d; without it, until revoked
+    #[arg(long, value_name = "TIME", value_parser = parse::duration_ms)]
+    expires_in: Option<i64>,
+    /// The first moment at which it is no longer valid, as in RFC 3339
+    #[arg(long, value_name = "MOMENT", value_parser = parse::moment_ms, conflicts_with = "expires_in")]
+    expires_at: Option<i64>,
+    /// Cost of its stored hash: memory in KiB, passes, lanes
+    #[arg(long, value_name = "m=KIB,t=N,p=N", value_parser = parse::cost, default_value = "m=19456,t=2,p=1")]
+    argon2: Cost,
+}
+
+#[derive(Subcommand)]
+pub(super) enum KeyCommand {
+    /// Issue a key; it is printed once, on stdout
+    Issue(Box<IssueArgs>),
+    /// List a tenant's keys, oldest first
+    List {
+        /// The tenant
+        #[arg(long)]
+        tenant: String,
+    },
+    /// Show one
+    Show {
+        /// Its id
+        credential_id: CredentialId,
+    },
+    /// Take one back, at once and for good
+    Revoke {
+        /// Its id
+        credential_id: CredentialId,
+        /// Why, for people and audit
+        #[arg(long, default_value = "unspecified", value_parser = reason_parser())]
+        reason: RevocationReason,
+    },
+}
+
+fn reason_parser() -> impl clap::builder::TypedValueParser<Value = RevocationReason> {
+    let names = RevocationReason::ALL.iter().map(|reason| reason.as_str());
+    PossibleValuesParser::new(names).map(|name| RevocationReason::parse(&name).unwrap_or_default())
+}
+
+pub(super) fn run(context: &Context, command: KeyCommand) -> Outcome {
+    let admin = context.admin()?;
+    match command {
+        KeyCommand::Issue(args) => issue(context, &admin, *args),
+        KeyCommand::List { tenant } => {
+            let columns = &["credential_id", "app_id", "user_id", "label", "environment", "status", "expires_at"];
+            let (mut listing, now_ms) = (Listing::new(context, columns), admin.now_ms());
+            admin.each_key(&tenant, |key| listing.add(&KeyView::new(&tenant, key, now_ms)))?;
+            listing.finish("keys")
+        }
+        KeyCommand::Show { credential_id } => {
+            let credential = admin.key(credential_id)?;
+            let tenant = admin.tenant_of(&credential)?;
+            output::one(context, &KeyView::new(&tenant, credential, admin.now_ms()))
+        }
+        KeyCommand::Revoke { credential_id, reason } => {
+            let revoked = admin.revoke_key(credential_id, reason)?;
+            if revoked.already {
+                context.tell("it was revoked before; nothing was changed");
+            }
+            let tenant = admin.tenant_of(&revoked.credential)?;
+            output::one(context, &KeyView::new(&tenant, revoked.credential, admin.now_ms()))
+        }
+    }
+}
+
+/// What `key issue` answers in JSON.
+#[derive(Serialize)]
+struct IssuedView<'a> {
+    credential_id: String,
+    key: &'a str,
+    expires_at: Option<String>,
+    not_before: Option<String>,
+    tenant: &'a str,
+    app_id: u32,
+    user_id: u32,
+    label: &'a str,
+    environment: &'static str,
+    scopes: &'a [String],
+}
+
+fn issue(context: &Context, admin: &Admin, args: IssueArgs) -> Outcome {
+    let expires_at_ms = match args.expires_in {
+        Some(length) => {
+            let end = admin.now_ms().checked_add(length);
+            Some(end.ok_or_else(|| Failure::usage("--expires-in lies too far in the future"))?)
+        }
+        None => args.expires_at,
+    };
+    let request = IssueRequest {
+        app: args.app,
+        user: args.user,
+        label: args.label,
+        environment: match args.env {
+            Env::Live => Environment::Live,
+            Env::Test => Environment::Test,
+        },
+        scopes: args.scopes,
+        cidrs: args.cidrs,
+        not_before_ms: args.not_before,
+        expires_at_ms,
+        cost: args.argon2,
+    };
+    let issued = admin.issue_key(&args.tenant, request)?;
+    print(context, &args.tenant, &issued)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the key is shown, this once")]
+fn print(context: &Context, tenant: &str, issued: &Issued) -> Outcome {
+    let credential = &issued.credential;
+    let key = std::str::from_utf8(issued.key.expose()).map_err(anyhow::Error::from)?;
+    let expires_at = credential.expires_at_ms.map(moment_text);
+    // Large enough that it never grows, which would leave a copy behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(64 * 1024));
+    if context.json() {
+        let view = IssuedView {
+            credential_id: credential.id.to_string(),
+            key,
+            expires_at,
+            not_before: credential.not_before_ms.map(moment_text),
+            tenant,
+            app_id: credential.app.get(),
+            user_id: credential.user.get(),
+            label: &credential.label,
+            environment: credential.environment.as_str(),
+            scopes: &credential.scopes,
+        };
+        serde_json::to_writer(&mut *text, &view).map_err(anyhow::Error::from)?;
+    } else {
+        text.extend_from_slice(key.as_bytes());
+        let expires = expires_at.map_or_else(|| "until it is revoked".to_owned(), |end| format!("until {end}"));
+        context.tell(&format!(
+            "credential {} of tenant {tenant}: App {}, User {}, valid {expires}\nThe key is shown this once:",
+            credential.id, credential.app, credential.user
+        ));
+    }
+    text.push(b'\n');
+    context.write(&text)
+}
