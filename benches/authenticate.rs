@@ -201,7 +201,7 @@ fn populate(data: &std::path::Path, count: usize) -> Vec<Secret<CredentialText>>
     let pepper = pepper::create(&data.join(pepper::FILE_NAME), &*entropy).expect("a pepper");
     let tagger = Tagger::new(&pepper).expect("a tagger");
     let options = OpenOptions { dev: true, kind: ProcessKind::Command, clock: clock.clone(), entropy: entropy.clone() };
-    let store = SqliteStore::create(data, "host", tagger.fingerprint(), options).expect("a store");
+    let store = SqliteStore::create(data, "host", tagger.fingerprint(), &event(), options).expect("a store");
     let tenant = TenantId::random(&*entropy).expect("an id");
     let (app, user) = (AppId::new(7).expect("an id"), UserId::new(9).expect("an id"));
     store.tenants().create(&tenant_row(tenant), event()).expect("a tenant");
@@ -213,7 +213,7 @@ fn populate(data: &std::path::Path, count: usize) -> Vec<Secret<CredentialText>>
             let minted = key_format::mint::<ApiKeyText>("lk", Some(Environment::Live), id, &*entropy).expect("a key");
             let verifier = Verifier {
                 phc: format!("$argon2id$v=19$m=19456,t=2,p=1${}${}", "s".repeat(22), "h".repeat(43)),
-                tag: Some(tagger.tag(CredentialKind::ApiKey, tenant, id, minted.secret_part())),
+                tag: Some(tagger.tag(CredentialKind::ApiKey, tenant, id, minted.body())),
                 pepper: tagger.fingerprint(),
             };
             let mut row = Credential {

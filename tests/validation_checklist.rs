@@ -3,6 +3,7 @@
 //! credential passes without it. V3 and V4 come with the host's Service API.
 #![allow(
     missing_docs,
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,

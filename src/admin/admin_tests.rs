@@ -35,14 +35,14 @@ fn new_app(id: u32) -> NewApp {
         active: true,
         monthly_budget: 0.0,
         rate_limit: 0,
-        metadata: Default::default(),
+        metadata: std::collections::BTreeMap::default(),
         llms: vec![LlmGrant { id: LlmId::new(3).unwrap(), slug: None }],
     }
 }
 
 fn new_user(id: u32) -> NewUser {
     let (email, name) = ("ann@acme.example".to_owned(), "Ann".to_owned());
-    NewUser { id: user_id(id), email, name, active: true, metadata: Default::default() }
+    NewUser { id: user_id(id), email, name, active: true, metadata: std::collections::BTreeMap::default() }
 }
 
 fn request() -> IssueRequest {

@@ -123,7 +123,7 @@ impl Admin {
     }
 
     pub(super) fn app_of(&self, tenant: &Tenant, id: AppId) -> AdminResult<App> {
-        self.store.apps().by_id(tenant.id, id)?.ok_or_else(|| not_found("App", id, tenant))
+        self.store.apps().by_id(tenant.id, id)?.ok_or_else(|| not_found("App", &id, tenant))
     }
 
     /// Every App of a tenant, in the order of ids.
@@ -172,7 +172,7 @@ impl Admin {
         let tenant = self.tenant(tenant)?;
         let event = self.event(Action::AppRemoved, Subject::App(id), Some(tenant.id), Vec::new());
         match self.store.apps().remove(tenant.id, id, event) {
-            Err(StoreError::Missing { .. }) => Err(not_found("App", id, &tenant)),
+            Err(StoreError::Missing { .. }) => Err(not_found("App", &id, &tenant)),
             other => Ok(other?),
         }
     }

@@ -93,8 +93,8 @@ impl Admin {
         let id = CredentialId::random(self.entropy.as_ref())?;
         let minted = key_format::mint(&tenant.key_prefix, Some(request.environment), id, self.entropy.as_ref())?;
         let verifier = Verifier {
-            phc: argon::hash(request.cost, minted.secret_part(), self.entropy.as_ref())?,
-            tag: Some(self.tagger.tag(CredentialKind::ApiKey, tenant.id, id, minted.secret_part())),
+            phc: argon::hash(request.cost, minted.body(), self.entropy.as_ref())?,
+            tag: Some(self.tagger.tag(CredentialKind::ApiKey, tenant.id, id, minted.body())),
             pepper: self.tagger.fingerprint(),
         };
         let mut credential = Credential {
@@ -127,8 +127,8 @@ impl Admin {
         match self.store.credentials().issue(&credential, event) {
             Ok(()) => Ok(Issued { credential, key: minted.text }),
             // Removed between the look above and the commit.
-            Err(StoreError::Missing { what: "App" }) => Err(super::not_found("App", credential.app, &tenant)),
-            Err(StoreError::Missing { what: "User" }) => Err(super::not_found("User", credential.user, &tenant)),
+            Err(StoreError::Missing { what: "App" }) => Err(super::not_found("App", &credential.app, &tenant)),
+            Err(StoreError::Missing { what: "User" }) => Err(super::not_found("User", &credential.user, &tenant)),
             Err(error) => Err(error.into()),
         }
     }

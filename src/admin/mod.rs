@@ -141,7 +141,7 @@ impl Admin {
     }
 }
 
-fn not_found(what: &'static str, name: impl ToString, tenant: &Tenant) -> AdminError {
+fn not_found(what: &'static str, name: &impl ToString, tenant: &Tenant) -> AdminError {
     AdminError::NotFound { what, name: name.to_string(), place: format!(" in tenant {}", tenant.slug) }
 }
 

@@ -28,8 +28,8 @@ impl Admin {
         let id = CredentialId::random(self.entropy.as_ref())?;
         let minted = key_format::mint(key_format::OPERATOR_PREFIX, None, id, self.entropy.as_ref())?;
         let verifier = Verifier {
-            phc: argon::hash(argon::DEFAULT_COST, minted.secret_part(), self.entropy.as_ref())?,
-            tag: Some(self.tagger.tag(CredentialKind::Operator, NO_TENANT, id, minted.secret_part())),
+            phc: argon::hash(argon::DEFAULT_COST, minted.body(), self.entropy.as_ref())?,
+            tag: Some(self.tagger.tag(CredentialKind::Operator, NO_TENANT, id, minted.body())),
             pepper: self.tagger.fingerprint(),
         };
         let mut operator = Operator {

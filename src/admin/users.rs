@@ -73,7 +73,7 @@ impl Admin {
     }
 
     pub(super) fn user_of(&self, tenant: &Tenant, id: UserId) -> AdminResult<User> {
-        self.store.users().by_id(tenant.id, id)?.ok_or_else(|| not_found("User", id, tenant))
+        self.store.users().by_id(tenant.id, id)?.ok_or_else(|| not_found("User", &id, tenant))
     }
 
     /// Every User of a tenant, in the order of ids.
@@ -118,7 +118,7 @@ impl Admin {
         let tenant = self.tenant(tenant)?;
         let event = self.event(Action::UserRemoved, Subject::User(id), Some(tenant.id), Vec::new());
         match self.store.users().remove(tenant.id, id, event) {
-            Err(StoreError::Missing { .. }) => Err(not_found("User", id, &tenant)),
+            Err(StoreError::Missing { .. }) => Err(not_found("User", &id, &tenant)),
             other => Ok(other?),
         }
     }

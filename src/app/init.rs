@@ -1,6 +1,7 @@
 //! `init`: a data directory from nothing. Everything is made beside and moved into place, the database last, so that a
 //! half-made store is never taken for one.
 
+use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -63,6 +64,16 @@ pub struct Initialised {
     pub audit_public_key: [u8; 32],
     /// The first operator, with the token this once.
     pub owner: IssuedToken,
+}
+
+impl Initialised {
+    /// The public half of the audit key in hexadecimal.
+    pub fn audit_public_key_hex(&self) -> String {
+        self.audit_public_key.iter().fold(String::with_capacity(64), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
 }
 
 /// Removes the workshop, whatever happens.

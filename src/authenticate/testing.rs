@@ -150,7 +150,7 @@ impl World {
     pub fn issue(&self, shape: impl FnOnce(&mut Credential)) -> (CredentialId, Secret<CredentialText>) {
         let id = CredentialId::random(&SystemEntropy).unwrap();
         let minted = mint(id);
-        let tag = self.tagger.tag(CredentialKind::ApiKey, TENANT, id, minted.secret_part());
+        let tag = self.tagger.tag(CredentialKind::ApiKey, TENANT, id, minted.body());
         let verifier = Verifier { phc: "x".repeat(97), tag: Some(tag), pepper: self.tagger.fingerprint() };
         self.write(id, verifier, shape);
         (id, presented(&minted))
@@ -160,7 +160,7 @@ impl World {
     pub fn issue_untagged(&self) -> (CredentialId, Secret<CredentialText>) {
         let id = CredentialId::random(&SystemEntropy).unwrap();
         let minted = mint(id);
-        let phc = argon::hash(CHEAP, minted.secret_part(), &SystemEntropy).unwrap();
+        let phc = argon::hash(CHEAP, minted.body(), &SystemEntropy).unwrap();
         self.write(id, Verifier { phc, tag: None, pepper: self.tagger.fingerprint() }, |_| {});
         (id, presented(&minted))
     }

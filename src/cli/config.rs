@@ -33,6 +33,6 @@ fn check(context: &Context) -> Outcome {
         return context.line(&json!({ "valid": true, "settings": changed }).to_string());
     }
     context.tell("the configuration is valid; it differs from the defaults in:");
-    let lines: String = changed.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
-    context.write(lines.as_bytes())
+    let lines: Vec<String> = changed.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    if lines.is_empty() { Ok(true) } else { context.line(&lines.join("\n")) }
 }

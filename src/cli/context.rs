@@ -26,11 +26,16 @@ pub(super) enum Output {
 
 #[derive(clap::Args)]
 pub(super) struct Globals {
-    /// Directory of the store [default: ./latchkey-data] [env: LATCHKEY_DATA_DIR]
-    #[arg(long, global = true, value_name = "DIR")]
+    /// Directory of the store [default: ./latchkey-data] [env: `LATCHKEY_DATA_DIR`]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help = "Directory of the store [default: ./latchkey-data] [env: LATCHKEY_DATA_DIR]"
+    )]
     data_dir: Option<PathBuf>,
-    /// Configuration file [env: LATCHKEY_CONFIG]
-    #[arg(long, global = true, value_name = "FILE")]
+    /// Configuration file [env: `LATCHKEY_CONFIG`]
+    #[arg(long, global = true, value_name = "FILE", help = "Configuration file [env: LATCHKEY_CONFIG]")]
     config: Option<PathBuf>,
     /// How results are printed
     #[arg(long, global = true, value_enum, default_value = "table")]
@@ -167,6 +172,7 @@ impl Context {
     }
 
     /// Prints to stdout. A reader that has gone away is no failure.
+    #[expect(clippy::unused_self, reason = "only who has a context prints")]
     pub(super) fn write(&self, bytes: &[u8]) -> Outcome {
         let mut stdout = std::io::stdout().lock();
         match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
@@ -191,5 +197,5 @@ impl Context {
 fn set_data_dir(values: &mut Values, source_name: &str, dir: &Path) -> Result<(), Failure> {
     let Some(setting) = table::find("data_dir") else { return Ok(()) };
     let text = dir.to_str().ok_or_else(|| Failure::usage("the data directory's path is not UTF-8"))?;
-    Ok(values.set(source_name, setting, text.to_owned())?)
+    Ok(values.set(source_name, setting, text)?)
 }

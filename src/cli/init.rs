@@ -35,7 +35,7 @@ fn print(context: &Context, made: &Initialised) -> Outcome {
         let view = InitView {
             data_dir: made.data_dir.display().to_string(),
             pepper_file: made.pepper.display().to_string(),
-            audit_public_key: made.audit_public_key.iter().map(|byte| format!("{byte:02x}")).collect(),
+            audit_public_key: made.audit_public_key_hex(),
             operator_id: made.owner.operator.id.to_string(),
             operator_token: token,
         };

@@ -87,9 +87,10 @@ pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print();
             // clap's own: 0 for help and version, 2 for wrong usage.
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            let _ = if code == 0 { error.print() } else { warn(&error.render().to_string()) };
+            return ExitCode::from(code);
         }
     };
     let quiet = cli.globals.quiet;
@@ -98,13 +99,18 @@ pub fn run() -> ExitCode {
         Ok(false) => 1,
         Err(failure) => {
             if !quiet || failure.code != 1 {
-                let _ = writeln!(std::io::stderr(), "error: {:#}", failure.error);
+                let _ = warn(&format!("error: {:#}\n", failure.error));
             }
             failure.code
         }
     };
     crate::telemetry::log::flush(std::time::Duration::from_secs(1));
     ExitCode::from(code)
+}
+
+/// Prints a message on stderr, without what may be a credential that somebody put where none belongs.
+fn warn(text: &str) -> std::io::Result<()> {
+    std::io::stderr().write_all(parse::without_credentials(text).as_bytes())
 }
 
 fn dispatch(cli: Cli) -> Outcome {

@@ -34,6 +34,25 @@ pub(super) fn llm(text: &str) -> Result<LlmGrant, String> {
     }
 }
 
+/// Characters in a row that make a key, a token, or any other secret; no name or id of ours is as long.
+const SECRET_RUN: usize = 40;
+
+/// A message that quotes what was typed, with long runs of a credential's characters replaced.
+pub(super) fn without_credentials(text: &str) -> String {
+    let of_credential = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '+' | '~');
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let run = rest.find(|c| !of_credential(c)).unwrap_or(rest.len());
+        let after = rest.get(run..).unwrap_or_default();
+        let plain = after.find(of_credential).unwrap_or(after.len());
+        clean.push_str(if run < SECRET_RUN { rest.get(..run).unwrap_or_default() } else { "[hidden]" });
+        clean.push_str(after.get(..plain).unwrap_or_default());
+        rest = after.get(plain..).unwrap_or_default();
+    }
+    clean
+}
+
 /// `KEY=VALUE`.
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
@@ -67,6 +86,16 @@ mod tests {
         assert_eq!(duration_ms("1w 2d"), Ok(9 * 86_400_000));
         for wrong in ["", "90", "-1d", "0s", "1y", "soon"] {
             assert!(duration_ms(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a6_what_may_be_a_credential_is_not_repeated() {
+        let key = format!("lk_live_{}_{}", "0".repeat(22), "z".repeat(49));
+        assert_eq!(without_credentials(&format!("invalid value '{key}' for")), "invalid value '[hidden]' for");
+        assert_eq!(without_credentials(&key), "[hidden]");
+        for plain in ["", "no tenant acme", "0000000000000000000001", "é/x/é"] {
+            assert_eq!(without_credentials(plain), plain);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::domain::{LlmGrants, TenantStatus};
 pub(super) enum Grants {
     /// No grant, no access
     Required,
-    /// Not looked at, where this machine's auth.llm_grants is `tenant`
+    /// Not looked at, where this machine's `auth.llm_grants` is `tenant`
     Unchecked,
 }
 

@@ -60,7 +60,7 @@ pub fn apply(environment: &Environment, values: &mut Values) -> Result<(), Confi
         let key = name.strip_prefix(PREFIX).unwrap_or(name).to_ascii_lowercase().replace("__", ".");
         let unknown = || ConfigError::Unknown { source_name: "environment".to_owned(), key: name.clone() };
         let setting = table::find(&key).ok_or_else(unknown)?;
-        values.set(&format!("environment ({name})"), setting, value.clone())?;
+        values.set(&format!("environment ({name})"), setting, value)?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The configuration file: TOML, trusted only if nobody but root and our user can have written it (rule R2).
 
+use std::fmt::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
@@ -48,7 +49,7 @@ fn set(key: &str, value: &toml::Value, source_name: &str, values: &mut Values) -
         }
         other => other.to_string(),
     };
-    values.set(source_name, setting, text)
+    values.set(source_name, setting, &text)
 }
 
 /// The file and the directory around it: ours or root's, and nobody else's to write.
@@ -79,7 +80,7 @@ pub fn default_text() -> String {
         let (in_section, name) = setting.key.split_once('.').unwrap_or(("", setting.key));
         if in_section != section {
             section = in_section;
-            text.push_str(&format!("\n[{section}]\n"));
+            let _ = write!(text, "\n[{section}]\n");
         }
         let scope = match setting.scope {
             table::Scope::HostMaySet => " The host may set it.",
@@ -90,7 +91,7 @@ pub fn default_text() -> String {
             table::Kind::Bool | table::Kind::Number { .. } => setting.default.to_owned(),
             _ => format!("\"{}\"", setting.default),
         };
-        text.push_str(&format!("# {}{scope} ({})\n# {name} = {value}\n", setting.doc, setting.kind.expected()));
+        let _ = write!(text, "# {}{scope} ({})\n# {name} = {value}\n", setting.doc, setting.kind.expected());
     }
     text
 }
@@ -134,7 +135,7 @@ mod tests {
                 Some(_) => None,
                 None => Some(line),
             })
-            .map(|line| format!("{line}\n"))
+            .flat_map(|line| [line, "\n"])
             .collect();
         let values = load_text(&uncommented).unwrap();
         assert!(SETTINGS.iter().all(|setting| values.get(setting.key) == setting.default));

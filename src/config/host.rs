@@ -30,7 +30,7 @@ pub fn apply(map: &BTreeMap<String, String>, values: &mut Values) -> Vec<String>
         };
         if !allowed {
             warnings.push(format!("{} is a setting of this machine; the host's value is ignored", setting.key));
-        } else if let Err(error) = values.set("the host's configuration", setting, unquoted(value)) {
+        } else if let Err(error) = values.set("the host's configuration", setting, &unquoted(value)) {
             warnings.push(format!("{error}; the host's value is ignored"));
         }
     }
@@ -80,7 +80,7 @@ mod tests {
         assert!(apply(&map(&[("data_dir", "/host")]), &mut values).is_empty());
         assert_eq!(values.get("data_dir"), "/host");
         let mut local = Values::default();
-        local.set("test", crate::config::table::find("data_dir").unwrap(), "/local".into()).unwrap();
+        local.set("test", crate::config::table::find("data_dir").unwrap(), "/local").unwrap();
         assert_eq!(apply(&map(&[("data_dir", "/host")]), &mut local).len(), 1);
         assert_eq!(local.get("data_dir"), "/local");
     }

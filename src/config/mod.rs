@@ -74,8 +74,8 @@ impl Values {
     ///
     /// # Errors
     /// When the setting does not take it.
-    pub fn set(&mut self, source_name: &str, setting: &'static Setting, value: String) -> Result<(), ConfigError> {
-        let value = setting.kind.normalise(&value).ok_or_else(|| ConfigError::Value {
+    pub fn set(&mut self, source_name: &str, setting: &'static Setting, value: &str) -> Result<(), ConfigError> {
+        let value = setting.kind.normalise(value).ok_or_else(|| ConfigError::Value {
             source_name: source_name.to_owned(),
             key: setting.key.to_owned(),
             expected: setting.kind.expected(),

@@ -48,8 +48,9 @@ pub struct KeyParts<'a> {
     pub prefix: &'a [u8],
     /// The public id.
     pub id: CredentialId,
-    /// The secret's 43 characters. No `Debug` on this type, because of this field.
-    pub secret: &'a [u8],
+    /// Everything but the checksum: what verifiers are made over, so that prefix and environment cannot be exchanged
+    /// either. No `Debug` on this type, because of the secret in it.
+    pub body: &'a [u8],
 }
 
 /// Takes a key apart and checks its checksum. Runs in the time of its length; at most
@@ -79,7 +80,7 @@ pub fn parse(text: &[u8]) -> Result<KeyParts<'_>, KeyFormatError> {
     if checksum(body) != check {
         return Err(KeyFormatError::Checksum);
     }
-    Ok(KeyParts { kind, environment, prefix, id, secret })
+    Ok(KeyParts { kind, environment, prefix, id, body })
 }
 
 /// Whether a tenant may have this prefix: a lower-case letter, then lower-case letters and digits,
@@ -90,19 +91,24 @@ pub fn is_prefix(text: &[u8]) -> bool {
         && text.iter().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
 }
 
-/// A key that was just made: its text, to be shown once, and where its secret lies in it.
+/// A key that was just made: its text, to be shown once, and what its verifier is made over.
 pub struct Minted<K: Kind> {
     /// The whole text.
     pub text: Secret<K>,
 }
 
 impl<K: Kind> Minted<K> {
-    /// The secret's characters within the text, for the verifier.
+    /// Everything but the checksum, for the verifier.
     #[expect(clippy::disallowed_methods, reason = "the verifier of a fresh key is made from it")]
-    pub fn secret_part(&self) -> &[u8] {
+    pub fn body(&self) -> &[u8] {
         let text = self.text.expose();
-        let end = text.len().saturating_sub(CHECK_LEN);
-        text.get(end.saturating_sub(SECRET_LEN)..end).unwrap_or_default()
+        text.get(..text.len().saturating_sub(CHECK_LEN)).unwrap_or_default()
+    }
+
+    /// The secret's characters alone.
+    pub fn secret_part(&self) -> &[u8] {
+        let body = self.body();
+        body.get(body.len().saturating_sub(SECRET_LEN)..).unwrap_or_default()
     }
 }
 

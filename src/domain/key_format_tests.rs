@@ -18,7 +18,8 @@ fn a_minted_key_parses_to_its_parts() {
     assert_eq!(parts.kind, CredentialKind::ApiKey);
     assert_eq!(parts.environment, Some(Environment::Live));
     assert_eq!(parts.prefix, b"lk");
-    assert_eq!(parts.secret, minted.secret_part());
+    assert_eq!(parts.body, minted.body());
+    assert!(minted.body().ends_with(minted.secret_part()) && minted.secret_part().len() == SECRET_LEN);
     assert_eq!(minted.text.len(), 80);
 }
 

@@ -21,7 +21,7 @@ impl Verifier {
             dummy = absent(parts.id, &self.tagger);
             &dummy
         };
-        let presented = self.tagger.tag(CredentialKind::ApiKey, row.tenant, row.id, parts.secret);
+        let presented = self.tagger.tag(CredentialKind::ApiKey, row.tenant, row.id, parts.body);
         let zero = Tag([0; 32]);
         let same_secret = tag::same_tag(row.verifier.tag.as_ref().unwrap_or(&zero), &presented);
         let genuine_row = equal_in_constant_time(&self.tagger.credential_mac(row), &row.row_mac);
@@ -50,7 +50,7 @@ impl Verifier {
             Some(_) => same_secret,
             // A forged row must not buy Argon2id work either.
             None if !genuine_row => return Err(Reason::RowForged),
-            None => self.slow_proof(row, parts.secret).await?,
+            None => self.slow_proof(row, parts.body).await?,
         };
         if !proven || parts.environment != Some(row.environment) {
             return Err(if genuine_row { Reason::WrongSecret } else { Reason::RowForged });

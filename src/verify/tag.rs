@@ -24,7 +24,9 @@ pub struct PepperLength(pub usize);
 
 /// Computes tags and row MACs under one pepper.
 pub struct Tagger {
-    keyed: Hmac<Sha256>,
+    /// Never swapped out (rule R20), where the system lets us. Dropped before what it keeps locked.
+    _locked: Option<region::LockGuard>,
+    keyed: Box<Hmac<Sha256>>,
     fingerprint: PepperFingerprint,
     computed: AtomicU64,
 }
@@ -40,10 +42,16 @@ impl Tagger {
             return Err(PepperLength(pepper.len()));
         }
         let keyed = Hmac::<Sha256>::new_from_slice(pepper.expose()).map_err(|_| PepperLength(pepper.len()))?;
+        let keyed = Box::new(keyed);
+        let locked = region::lock(std::ptr::from_ref(&*keyed), size_of::<Hmac<Sha256>>());
+        if let Err(error) = &locked {
+            tracing::warn!(%error, "the pepper cannot be locked in memory and may be swapped out");
+        }
         let mut fingerprint = [0; 16];
-        let digest = finish(keyed.clone(), b"latchkey pepper fingerprint v1", &[]);
+        let digest = finish(Hmac::clone(&keyed), b"latchkey pepper fingerprint v1", &[]);
         fingerprint.copy_from_slice(digest.first_chunk::<16>().unwrap_or(&[0; 16]));
-        Ok(Self { keyed, fingerprint: PepperFingerprint(fingerprint), computed: AtomicU64::new(0) })
+        let (fingerprint, computed) = (PepperFingerprint(fingerprint), AtomicU64::new(0));
+        Ok(Self { _locked: locked.ok(), keyed, fingerprint, computed })
     }
 
     /// Names the pepper.
@@ -55,7 +63,7 @@ impl Tagger {
     pub fn tag(&self, kind: CredentialKind, tenant: TenantId, id: CredentialId, secret: &[u8]) -> Tag {
         self.computed.fetch_add(1, Ordering::Relaxed);
         let parts: [&[u8]; 4] = [kind.as_str().as_bytes(), tenant.as_bytes(), id.as_bytes(), secret];
-        Tag(finish(self.keyed.clone(), b"latchkey tag v1", &parts))
+        Tag(finish(Hmac::clone(&self.keyed), b"latchkey tag v1", &parts))
     }
 
     /// The MAC over everything that a credential's row asserts.
@@ -104,7 +112,7 @@ impl Tagger {
 
     fn mac(&self, fields: &Fields) -> [u8; 32] {
         self.computed.fetch_add(1, Ordering::Relaxed);
-        finish(self.keyed.clone(), b"latchkey row v1", &[&fields.0])
+        finish(Hmac::clone(&self.keyed), b"latchkey row v1", &[&fields.0])
     }
 }
 

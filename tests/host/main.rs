@@ -3,6 +3,7 @@
 //! One file a theme. The other judge, on HashiCorp's own go-plugin, is `tests/host-go`.
 #![allow(
     missing_docs,
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum GuardError {
     /// No such directory.
-    #[error("{} does not exist: make it with `latchkey --data-dir {} init`", path.display(), path.display())]
+    #[error("the data directory {} does not exist: make it with `latchkey --data-dir {} init`", path.display(), path.display())]
     MissingDir {
         /// Which.
         path: PathBuf,
@@ -24,16 +24,20 @@ pub enum GuardError {
         path: PathBuf,
     },
     /// Not a directory or not a plain file.
-    #[error("{} is not a {expected}", path.display())]
+    #[error("the {what} {} is not a {expected}", path.display())]
     WrongType {
+        /// What it should be of ours.
+        what: &'static str,
         /// Which.
         path: PathBuf,
         /// What it should be.
         expected: &'static str,
     },
     /// Somebody else's.
-    #[error("{} belongs to user {owner} and this process runs as {ours}: run as its owner, or chown it", path.display())]
+    #[error("the {what} {} belongs to user {owner} and this process runs as {ours}: run as its owner, or chown it", path.display())]
     Owner {
+        /// What it is.
+        what: &'static str,
         /// Which.
         path: PathBuf,
         /// Whose it is.
@@ -42,8 +46,10 @@ pub enum GuardError {
         ours: u32,
     },
     /// Group or others may use it.
-    #[error("{} has mode {mode:04o}, and group or others must have no access: chmod {wanted} it", path.display())]
+    #[error("the {what} {} has mode {mode:04o}, and group or others must have no access: chmod {wanted} it", path.display())]
     Mode {
+        /// What it is.
+        what: &'static str,
         /// Which.
         path: PathBuf,
         /// Its permission bits.
@@ -52,7 +58,7 @@ pub enum GuardError {
         wanted: &'static str,
     },
     /// A file system on which the WAL is not known to be safe.
-    #[error("{} lies on {file_system}, where SQLite's write-ahead log is not safe: use ext4, xfs, btrfs or zfs", path.display())]
+    #[error("the data directory {} lies on {file_system}, where SQLite's write-ahead log is not safe: use ext4, xfs, btrfs or zfs", path.display())]
     FileSystem {
         /// Which directory.
         path: PathBuf,
@@ -146,9 +152,9 @@ pub fn check_dir(dir: &Path, dev: bool) -> Result<(), GuardError> {
     };
     let metadata = std::fs::metadata(dir).map_err(io)?;
     if !metadata.is_dir() {
-        return Err(GuardError::WrongType { path: dir.to_owned(), expected: "directory" });
+        return Err(GuardError::WrongType { what: "data directory", path: dir.to_owned(), expected: "directory" });
     }
-    check_ours(dir, &metadata, "700")?;
+    check_ours("data directory", dir, &metadata, "700")?;
     let statfs = rustix::fs::statfs(dir).map_err(|errno| io(errno.into()))?;
     let file_system = FileSystem::from_magic(u64::try_from(statfs.f_type).unwrap_or(u64::MAX));
     if !file_system.is_allowed(dev) {
@@ -171,19 +177,24 @@ pub fn check_file(path: &Path) -> Result<(), GuardError> {
         _ => GuardError::Io { operation: "look at", path: path.to_owned(), source },
     })?;
     if !metadata.is_file() {
-        return Err(GuardError::WrongType { path: path.to_owned(), expected: "plain file" });
+        return Err(GuardError::WrongType { what: "database", path: path.to_owned(), expected: "plain file" });
     }
-    check_ours(path, &metadata, "600")
+    check_ours("database", path, &metadata, "600")
 }
 
-fn check_ours(path: &Path, metadata: &std::fs::Metadata, wanted: &'static str) -> Result<(), GuardError> {
+fn check_ours(
+    what: &'static str,
+    path: &Path,
+    metadata: &std::fs::Metadata,
+    wanted: &'static str,
+) -> Result<(), GuardError> {
     let (owner, ours) = (metadata.uid(), rustix::process::geteuid().as_raw());
     if owner != ours {
-        return Err(GuardError::Owner { path: path.to_owned(), owner, ours });
+        return Err(GuardError::Owner { what, path: path.to_owned(), owner, ours });
     }
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & 0o077 != 0 {
-        return Err(GuardError::Mode { path: path.to_owned(), mode, wanted });
+        return Err(GuardError::Mode { what, path: path.to_owned(), mode, wanted });
     }
     Ok(())
 }

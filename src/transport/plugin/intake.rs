@@ -5,7 +5,9 @@
 //! not is read by [`Reducer`] as it streams in: the body is skipped byte by byte, never held, and the HTTP/2 window
 //! is always released; what we read is kept within [`MAX_CALL`] a call and [`MAX_PROCESS`] a process. What is over,
 //! or is no protobuf, is drained to its end; the call then finds a verdict in its extensions and is refused.
+//! [`answer`] sees to it that an auth call never ends in a gRPC error.
 
+pub mod answer;
 pub mod reducer;
 
 use std::convert::Infallible;
@@ -22,6 +24,7 @@ use tonic::server::NamedService;
 
 use crate::domain::Reason;
 use crate::telemetry::metrics::Metrics;
+use answer::Answer;
 use reducer::{Failure, Plan, Reducer};
 
 /// Message bytes that one auth call may hold.
@@ -101,10 +104,11 @@ impl<S: NamedService> NamedService for Intake<S> {
 impl<S> tower::Service<http::Request<Body>> for Intake<S>
 where
     S: tower::Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
+    S::Future: Unpin,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = S::Future;
+    type Future = Answer<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
@@ -112,13 +116,14 @@ where
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
         let method = request.uri().path().rsplit('/').next().unwrap_or_default();
+        let refusal = answer::refusal_of(method);
         if let Some(plan) = reducer::plan(method) {
             let verdict = Verdict::default();
             request.extensions_mut().insert(verdict.clone());
             let budget = Arc::clone(&self.budget);
             request = request.map(|body| Body::new(Reduced::new(body, plan, budget, verdict)));
         }
-        self.inner.call(request)
+        Answer::new(self.inner.call(request), refusal, Arc::clone(&self.budget.metrics))
     }
 }
 

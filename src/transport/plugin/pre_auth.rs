@@ -72,7 +72,7 @@ fn after_bearer(value: &mut Vec<u8>, place: usize) -> Secret<CredentialText> {
 }
 
 /// The response to a refusal; none where we could not decide, because then the host's own call must.
-fn answer_to(reason: Reason) -> pb::PluginResponse {
+pub(super) fn answer_to(reason: Reason) -> pb::PluginResponse {
     let (status, error) = match reason.class() {
         Class::Unavailable => return pb::PluginResponse::default(),
         Class::Credential => (401, "invalid_token"),
