@@ -232,3 +232,7 @@ pub trait CommitListener: Send + Sync {
     /// These changes were just committed.
     fn committed(&self, changes: &[Change]);
 }
+
+#[cfg(test)]
+#[path = "suite_tests.rs"]
+pub(crate) mod suite;

@@ -336,3 +336,7 @@ fn store_error(operation: &'static str, what: &'static str) -> impl FnOnce(rusql
         _ => StoreError::Failed { operation, source: source.into() },
     }
 }
+
+#[cfg(test)]
+#[path = "sqlite_tests.rs"]
+mod tests;

@@ -87,6 +87,20 @@ impl Writer {
     }
 }
 
+#[cfg(test)]
+impl Writer {
+    /// Runs something on the writer's connection, outside any transaction.
+    pub(super) fn on_connection(&self, run: impl FnOnce(&Connection) + Send + 'static) {
+        let (answer, answered) = sync_channel(1);
+        let job: Job = Box::new(move |state| {
+            run(&state.connection);
+            let _ = answer.send(());
+        });
+        self.queue.as_ref().unwrap().send(job).unwrap();
+        answered.recv().unwrap();
+    }
+}
+
 impl Drop for Writer {
     fn drop(&mut self) {
         self.queue = None;

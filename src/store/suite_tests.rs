@@ -1,0 +1,407 @@
+//! The contract of the store, run on each implementation: what holds for one holds for all.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::audit::chain;
+use crate::clock::{SystemClock, SystemEntropy};
+use crate::domain::credential::RevocationReason;
+use crate::domain::event::{Actor, DetailKey};
+use crate::domain::{
+    Action, Environment, LlmGrant, LlmGrants, LlmId, PepperFingerprint, Role, Status, Subject, Tag, TenantStatus,
+    Verifier,
+};
+use crate::store::fake::FakeStore;
+use crate::store::sqlite::{OpenOptions, ProcessKind, SqliteStore};
+
+pub(crate) const ACME: TenantId = TenantId::from_bytes([1; 16]);
+const GLOBEX: TenantId = TenantId::from_bytes([2; 16]);
+
+/// As a data directory must be.
+pub(crate) fn private_dir() -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt as _;
+    tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o700)).tempdir().unwrap()
+}
+
+pub(crate) fn event() -> AuditEvent {
+    AuditEvent {
+        at_ms: 1_800_000_000_000,
+        actor: Actor::System,
+        action: Action::TenantChanged,
+        subject: Subject::Tenant(ACME),
+        tenant: Some(ACME),
+        details: vec![(DetailKey::Name, "a \"name\", with\nall\tkinds: é".to_owned())],
+        request_id: "request".to_owned(),
+    }
+}
+
+pub(crate) fn tenant(id: TenantId, slug: &str) -> Tenant {
+    Tenant {
+        id,
+        slug: slug.to_owned(),
+        name: "Näme".to_owned(),
+        status: TenantStatus::Active,
+        key_prefix: "lk".to_owned(),
+        llm_grants: LlmGrants::Required,
+        namespaces: vec!["eu".to_owned(), "us".to_owned()],
+        generation: Generation(i64::MIN),
+        created_at_ms: 5,
+    }
+}
+
+pub(crate) fn app(tenant: TenantId, id: u32) -> App {
+    App {
+        tenant,
+        id: AppId::new(id).unwrap(),
+        name: "Shop".to_owned(),
+        description: "d".to_owned(),
+        owner_email: "ops@acme.example".to_owned(),
+        active: true,
+        monthly_budget: 12.5,
+        rate_limit: 60,
+        metadata: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
+        llms: vec![
+            LlmGrant { id: LlmId::new(3).unwrap(), slug: Some("gpt".to_owned()) },
+            LlmGrant { id: LlmId::new(u32::MAX).unwrap(), slug: None },
+        ],
+        generation: Generation(7),
+    }
+}
+
+pub(crate) fn user(tenant: TenantId, id: u32) -> User {
+    User {
+        tenant,
+        id: UserId::new(id).unwrap(),
+        email: "ann@acme.example".to_owned(),
+        name: "Ann".to_owned(),
+        active: true,
+        metadata: BTreeMap::new(),
+        generation: Generation(7),
+    }
+}
+
+pub(crate) fn credential(tenant: TenantId, id: u8, created_at_ms: i64) -> Credential {
+    Credential {
+        id: CredentialId::from_bytes([id; 16]),
+        tenant,
+        app: AppId::new(7).unwrap(),
+        user: UserId::new(9).unwrap(),
+        label: "ci".to_owned(),
+        environment: Environment::Test,
+        scopes: vec!["chat".to_owned()],
+        cidrs: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+        not_before_ms: Some(1),
+        expires_at_ms: Some(i64::MAX),
+        status: Status::Active,
+        verifier: Verifier {
+            phc: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".to_owned(),
+            tag: Some(Tag([3; 32])),
+            pepper: PepperFingerprint([4; 16]),
+        },
+        generation: Generation(11),
+        row_mac: [5; 32],
+        created_by: "local:0".to_owned(),
+        created_at_ms,
+    }
+}
+
+/// What a row says, as text; secrets' sides have no comparison.
+fn told(row: &Credential) -> String {
+    format!("{row:?} {} {:?}", row.verifier.phc, row.verifier.tag.as_ref().map(|tag| tag.0))
+}
+
+fn furnished(store: &dyn Store) {
+    store.tenants().create(&tenant(ACME, "acme"), event()).unwrap();
+    store.tenants().create(&tenant(GLOBEX, "globex"), event()).unwrap();
+    store.apps().add(&app(ACME, 7), event()).unwrap();
+    store.users().add(&user(ACME, 9), event()).unwrap();
+}
+
+fn page<K>(limit: u32) -> Page<K> {
+    Page { after: None, limit }
+}
+
+fn rows_come_back_as_they_went_in(store: &dyn Store) {
+    furnished(store);
+    assert_eq!(store.tenants().by_slug("acme").unwrap(), Some(tenant(ACME, "acme")));
+    assert_eq!(store.tenants().by_id(GLOBEX).unwrap(), Some(tenant(GLOBEX, "globex")));
+    assert_eq!(store.apps().by_id(ACME, AppId::new(7).unwrap()).unwrap(), Some(app(ACME, 7)));
+    assert_eq!(store.users().by_id(ACME, UserId::new(9).unwrap()).unwrap(), Some(user(ACME, 9)));
+    let mut row = credential(ACME, 1, 100);
+    store.credentials().issue(&row, event()).unwrap();
+    assert_eq!(told(&store.credentials().by_id(ACME, row.id).unwrap().unwrap()), told(&row));
+    row.id = CredentialId::from_bytes([9; 16]);
+    row.verifier.tag = None;
+    row.status = Status::Revoked { at_ms: 5, reason: RevocationReason::Superseded };
+    (row.not_before_ms, row.expires_at_ms) = (None, None);
+    store.credentials().issue(&row, event()).unwrap();
+    assert_eq!(told(&store.credentials().look_up(row.id).unwrap().row.unwrap()), told(&row));
+}
+
+fn what_is_not_there_is_none(store: &dyn Store) {
+    furnished(store);
+    let id = CredentialId::from_bytes([8; 16]);
+    assert!(store.tenants().by_slug("none").unwrap().is_none());
+    assert!(store.tenants().by_id(TenantId::from_bytes([9; 16])).unwrap().is_none());
+    assert!(store.apps().by_id(ACME, AppId::MAX).unwrap().is_none());
+    assert!(store.users().by_id(ACME, UserId::MAX).unwrap().is_none());
+    assert!(store.credentials().by_id(ACME, id).unwrap().is_none());
+    assert!(store.credentials().look_up(id).unwrap().row.is_none());
+    assert!(store.operators().look_up(id).unwrap().is_none());
+}
+
+fn r3_what_is_another_tenants_reads_as_not_there_and_its_ids_are_taken(store: &dyn Store) {
+    furnished(store);
+    let (app_id, user_id) = (AppId::new(7).unwrap(), UserId::new(9).unwrap());
+    store.credentials().issue(&credential(ACME, 1, 100), event()).unwrap();
+    assert!(store.apps().by_id(GLOBEX, app_id).unwrap().is_none());
+    assert!(store.users().by_id(GLOBEX, user_id).unwrap().is_none());
+    assert!(store.credentials().by_id(GLOBEX, CredentialId::from_bytes([1; 16])).unwrap().is_none());
+    assert!(store.apps().list(GLOBEX, &page(10)).unwrap().is_empty());
+    assert!(store.credentials().list(GLOBEX, &page(10)).unwrap().is_empty());
+    assert!(matches!(store.apps().add(&app(GLOBEX, 7), event()), Err(StoreError::Exists { .. })));
+    assert!(matches!(store.users().add(&user(GLOBEX, 9), event()), Err(StoreError::Exists { .. })));
+    assert!(matches!(store.apps().remove(GLOBEX, app_id, event()), Err(StoreError::Missing { .. })));
+    assert!(matches!(store.users().remove(GLOBEX, user_id, event()), Err(StoreError::Missing { .. })));
+    assert!(store.apps().update(&app(GLOBEX, 7), Generation(7), event()).is_err());
+    let linked = store.credentials().linked(GLOBEX, app_id, user_id).unwrap().row;
+    assert!(linked.tenant.is_some() && linked.app.is_none() && linked.user.is_none());
+    let mut foreign = credential(GLOBEX, 2, 100);
+    assert!(matches!(store.credentials().issue(&foreign, event()), Err(StoreError::Missing { what: "App" })));
+    foreign.app = AppId::new(20).unwrap();
+    store.apps().add(&app(GLOBEX, 20), event()).unwrap();
+    assert!(matches!(store.credentials().issue(&foreign, event()), Err(StoreError::Missing { what: "User" })));
+}
+
+fn an_update_needs_the_generation_that_was_read(store: &dyn Store) {
+    furnished(store);
+    let conflict = |result: StoreResult<()>| matches!(result, Err(StoreError::Conflict { .. }));
+    let stale = Generation(1);
+    let mut changed = tenant(ACME, "acme");
+    (changed.status, changed.generation) = (TenantStatus::Suspended, Generation(2));
+    assert!(conflict(store.tenants().update(&changed, stale, event())));
+    store.tenants().update(&changed, Generation(i64::MIN), event()).unwrap();
+    assert_eq!(store.tenants().by_id(ACME).unwrap(), Some(changed));
+    let mut changed = app(ACME, 7);
+    (changed.llms, changed.generation) = (Vec::new(), Generation(8));
+    assert!(conflict(store.apps().update(&changed, stale, event())));
+    store.apps().update(&changed, Generation(7), event()).unwrap();
+    assert_eq!(store.apps().by_id(ACME, changed.id).unwrap(), Some(changed));
+    let mut changed = user(ACME, 9);
+    (changed.active, changed.generation) = (false, Generation(8));
+    assert!(conflict(store.users().update(&changed, stale, event())));
+    store.users().update(&changed, Generation(7), event()).unwrap();
+    assert_eq!(store.users().by_id(ACME, changed.id).unwrap(), Some(changed));
+    let mut changed = credential(ACME, 1, 100);
+    store.credentials().issue(&changed, event()).unwrap();
+    changed.status = Status::Revoked { at_ms: 7, reason: RevocationReason::KeyCompromise };
+    changed.generation = Generation(12);
+    assert!(conflict(store.credentials().update(&changed, stale, event())));
+    store.credentials().update(&changed, Generation(11), event()).unwrap();
+    assert!(conflict(store.credentials().update(&changed, Generation(11), event())));
+    assert_eq!(told(&store.credentials().by_id(ACME, changed.id).unwrap().unwrap()), told(&changed));
+}
+
+fn what_exists_is_not_made_again(store: &dyn Store) {
+    furnished(store);
+    assert!(matches!(
+        store.tenants().create(&tenant(TenantId::from_bytes([3; 16]), "acme"), event()),
+        Err(StoreError::Exists { .. })
+    ));
+    assert!(matches!(store.apps().add(&app(ACME, 7), event()), Err(StoreError::Exists { .. })));
+    store.credentials().issue(&credential(ACME, 1, 100), event()).unwrap();
+    assert!(matches!(store.credentials().issue(&credential(ACME, 1, 100), event()), Err(StoreError::Exists { .. })));
+    let nobody = TenantId::from_bytes([9; 16]);
+    assert!(matches!(store.apps().add(&app(nobody, 30), event()), Err(StoreError::Missing { .. })));
+    assert!(matches!(store.users().add(&user(nobody, 30), event()), Err(StoreError::Missing { .. })));
+}
+
+fn listings_are_ordered_and_go_on_after_a_key(store: &dyn Store) {
+    furnished(store);
+    for (id, at) in [(3, 200), (1, 300), (2, 200)] {
+        store.credentials().issue(&credential(ACME, id, at), event()).unwrap();
+    }
+    let ids = |rows: Vec<Credential>| rows.iter().map(|row| row.id.as_bytes()[0]).collect::<Vec<_>>();
+    assert_eq!(ids(store.credentials().list(ACME, &page(10)).unwrap()), [2, 3, 1]);
+    let first = store.credentials().list(ACME, &page(1)).unwrap();
+    let after = first.last().map(|row| (row.created_at_ms, row.id));
+    assert_eq!(ids(store.credentials().list(ACME, &Page { after, limit: 1 }).unwrap()), [3]);
+    for id in [5, 100] {
+        store.apps().add(&app(ACME, id), event()).unwrap();
+    }
+    let apps = |after: Option<u32>| {
+        let page = Page { after: after.and_then(AppId::new), limit: 2 };
+        store.apps().list(ACME, &page).unwrap().iter().map(|app| app.id.get()).collect::<Vec<_>>()
+    };
+    assert_eq!((apps(None), apps(Some(7))), (vec![5, 7], vec![100]));
+    let slugs = |after: Option<&str>| {
+        let page = Page { after: after.map(str::to_owned), limit: 1 };
+        store.tenants().list(&page).unwrap().into_iter().map(|tenant| tenant.slug).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (slugs(None), slugs(Some("acme")), slugs(Some("globex"))),
+        (vec!["acme".into()], vec!["globex".into()], vec![])
+    );
+}
+
+fn a_removed_app_leaves_its_credentials_and_its_id_is_free(store: &dyn Store) {
+    furnished(store);
+    store.credentials().issue(&credential(ACME, 1, 100), event()).unwrap();
+    let (app_id, user_id) = (AppId::new(7).unwrap(), UserId::new(9).unwrap());
+    store.apps().remove(ACME, app_id, event()).unwrap();
+    store.users().remove(ACME, user_id, event()).unwrap();
+    assert!(matches!(store.apps().remove(ACME, app_id, event()), Err(StoreError::Missing { .. })));
+    let linked = store.credentials().linked(ACME, app_id, user_id).unwrap().row;
+    assert!(linked.tenant.is_some() && linked.app.is_none() && linked.user.is_none());
+    assert!(store.credentials().look_up(CredentialId::from_bytes([1; 16])).unwrap().row.is_some());
+    store.apps().add(&app(GLOBEX, 7), event()).unwrap();
+}
+
+fn e4_a_mutation_that_fails_leaves_neither_event_nor_change(store: &dyn Store) {
+    furnished(store);
+    let before = (store.audit().head().unwrap(), store.feed().position().unwrap());
+    assert!(store.apps().add(&app(ACME, 7), event()).is_err());
+    assert!(store.tenants().update(&tenant(ACME, "acme"), Generation(99), event()).is_err());
+    assert!(store.credentials().issue(&credential(GLOBEX, 1, 1), event()).is_err());
+    assert!(store.users().remove(GLOBEX, UserId::MAX, event()).is_err());
+    assert_eq!((store.audit().head().unwrap(), store.feed().position().unwrap()), before);
+}
+
+fn the_trail_chains_and_pages(store: &dyn Store) {
+    let first = store.audit().head().unwrap().map_or(0, |(sequence, _)| sequence);
+    furnished(store);
+    let all = store.audit().list(0, 100).unwrap();
+    assert_eq!(all.len() as u64, first + 4);
+    assert!(all.iter().enumerate().all(|(n, entry)| entry.sequence == n as u64 + 1));
+    for pair in all.windows(2) {
+        assert_eq!(pair[1].hash, chain::hash(&pair[0].hash, pair[1].sequence, &pair[1].event));
+    }
+    assert_eq!(all.last().unwrap().event, event());
+    let page = store.audit().list(first + 1, 2).unwrap();
+    assert_eq!(page.iter().map(|entry| entry.sequence).collect::<Vec<_>>(), [first + 2, first + 3]);
+    assert_eq!(store.audit().head().unwrap(), all.last().map(|entry| (entry.sequence, entry.hash)));
+}
+
+fn r8_the_feed_tells_each_change_once_in_order(store: &dyn Store) {
+    let start = store.feed().position().unwrap();
+    assert_eq!(store.feed().news(start).unwrap(), News::Nothing);
+    furnished(store);
+    let News::Changes(changes) = store.feed().news(start).unwrap() else { panic!("there are news") };
+    let subjects: Vec<Subject> = changes.iter().map(|change| change.subject).collect();
+    let expected = [
+        Subject::Tenant(ACME),
+        Subject::Tenant(GLOBEX),
+        Subject::App(AppId::new(7).unwrap()),
+        Subject::User(UserId::new(9).unwrap()),
+    ];
+    assert_eq!(subjects, expected);
+    assert!(changes.windows(2).all(|pair| pair[0].position < pair[1].position));
+    let now = store.feed().position().unwrap();
+    assert_eq!(changes.last().map(|change| change.position), Some(now));
+    assert_eq!(store.feed().news(now).unwrap(), News::Nothing);
+    // A row is read at the position of its own snapshot.
+    assert_eq!(store.credentials().linked(ACME, AppId::MAX, UserId::MAX).unwrap().position, now);
+    store.credentials().issue(&credential(ACME, 1, 1), event()).unwrap();
+    let read = store.credentials().look_up(CredentialId::from_bytes([1; 16])).unwrap();
+    assert_eq!(read.position, store.feed().position().unwrap());
+}
+
+fn operators_are_found_by_id_and_names_are_used_once(store: &dyn Store) {
+    let operator = |id: u8, name: &str| Operator {
+        id: CredentialId::from_bytes([id; 16]),
+        name: name.to_owned(),
+        role: Role::Issuer,
+        tenants: vec![ACME, GLOBEX],
+        verifier: credential(ACME, 1, 1).verifier,
+        generation: Generation(3),
+        row_mac: [6; 32],
+        created_at_ms: 4,
+        revoked_at_ms: Some(5),
+    };
+    store.operators().add(&operator(1, "ann"), event()).unwrap();
+    store.operators().add(&operator(2, "bob"), event()).unwrap();
+    assert!(matches!(store.operators().add(&operator(3, "ann"), event()), Err(StoreError::Exists { .. })));
+    let found = store.operators().look_up(CredentialId::from_bytes([1; 16])).unwrap().unwrap();
+    assert_eq!(format!("{found:?}"), format!("{:?}", operator(1, "ann")));
+    assert_eq!(store.operators().list().unwrap().len(), 2);
+}
+
+/// Makes one store of a kind and hands it to a test of the contract, with a way to listen to it.
+trait Maker {
+    fn with(run: impl FnOnce(&dyn Store, &dyn Fn(Arc<dyn CommitListener>)));
+}
+
+struct Fake;
+
+impl Maker for Fake {
+    fn with(run: impl FnOnce(&dyn Store, &dyn Fn(Arc<dyn CommitListener>))) {
+        let store = FakeStore::default();
+        run(&store, &|listener| store.set_listener(listener));
+    }
+}
+
+struct Sqlite;
+
+impl Maker for Sqlite {
+    fn with(run: impl FnOnce(&dyn Store, &dyn Fn(Arc<dyn CommitListener>))) {
+        let dir = private_dir();
+        let options = OpenOptions {
+            dev: true,
+            kind: ProcessKind::Command,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+        };
+        let store = SqliteStore::create(dir.path(), "host", PepperFingerprint([0; 16]), &event(), options).unwrap();
+        run(&store, &|listener| store.set_listener(listener));
+    }
+}
+
+#[derive(Default)]
+struct Heard(Mutex<Vec<Change>>);
+
+impl CommitListener for Heard {
+    fn committed(&self, changes: &[Change]) {
+        self.0.lock().unwrap().extend_from_slice(changes);
+    }
+}
+
+fn listeners_hear_of_a_commit_before_the_caller<M: Maker>() {
+    M::with(|store, listen| {
+        let heard = Arc::new(Heard::default());
+        listen(Arc::clone(&heard) as _);
+        store.tenants().create(&tenant(ACME, "acme"), event()).unwrap();
+        let last = heard.0.lock().unwrap().last().copied().unwrap();
+        assert_eq!(last.subject, Subject::Tenant(ACME));
+        assert_eq!(last.position, store.feed().position().unwrap());
+        assert!(store.tenants().create(&tenant(ACME, "acme"), event()).is_err());
+        assert_eq!(heard.0.lock().unwrap().len(), 1, "nothing is told of what did not happen");
+    });
+}
+
+macro_rules! suite {
+    ($($test:ident)+) => {
+        mod on_sqlite { use super::*;
+            $(#[test] fn $test() { Sqlite::with(|store, _| super::$test(store)); })+
+            #[test] fn listeners_hear_of_a_commit_before_the_caller() { super::listeners_hear_of_a_commit_before_the_caller::<Sqlite>(); }
+        }
+        mod on_fake { use super::*;
+            $(#[test] fn $test() { Fake::with(|store, _| super::$test(store)); })+
+            #[test] fn listeners_hear_of_a_commit_before_the_caller() { super::listeners_hear_of_a_commit_before_the_caller::<Fake>(); }
+        }
+    };
+}
+
+suite! {
+    rows_come_back_as_they_went_in
+    what_is_not_there_is_none
+    r3_what_is_another_tenants_reads_as_not_there_and_its_ids_are_taken
+    an_update_needs_the_generation_that_was_read
+    what_exists_is_not_made_again
+    listings_are_ordered_and_go_on_after_a_key
+    a_removed_app_leaves_its_credentials_and_its_id_is_free
+    e4_a_mutation_that_fails_leaves_neither_event_nor_change
+    the_trail_chains_and_pages
+    r8_the_feed_tells_each_change_once_in_order
+    operators_are_found_by_id_and_names_are_used_once
+}
