@@ -263,6 +263,13 @@ impl SqliteStore {
     }
 }
 
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        // So that the writer, which goes last, can fold the write-ahead log in: one command leaves one file.
+        reader::forget(&self.shared);
+    }
+}
+
 impl Store for SqliteStore {
     fn tenants(&self) -> &dyn Tenants {
         self

@@ -46,6 +46,16 @@ pub(super) fn with<T>(
     })
 }
 
+/// Closes this thread's connection to a store. Those of other threads end with the next store that they read.
+pub(super) fn forget(store: &Shared) {
+    // A thread that is ending has dropped its connections by itself.
+    let _ = READERS.try_with(|readers| {
+        if let Ok(mut readers) = readers.try_borrow_mut() {
+            readers.retain(|reader| reader.instance != store.instance);
+        }
+    });
+}
+
 /// Runs several statements over one snapshot.
 pub(super) fn in_snapshot<T>(
     connection: &Connection,

@@ -1,0 +1,144 @@
+-- Generated from the migrations; compared by tests/migrations.rs.
+
+CREATE INDEX apps_of_tenant ON apps (tenant_id, app_id);
+
+CREATE INDEX credentials_of_tenant ON credentials (tenant_id, created_at_ms, id);
+
+CREATE INDEX users_of_tenant ON users (tenant_id, user_id);
+
+CREATE TABLE app_llms (
+  realm    TEXT    NOT NULL,
+  app_id   INTEGER NOT NULL,
+  llm_id   INTEGER NOT NULL CHECK (llm_id BETWEEN 1 AND 4294967295),
+  llm_slug TEXT,
+  PRIMARY KEY (realm, app_id, llm_id),
+  FOREIGN KEY (realm, app_id) REFERENCES apps (realm, app_id) ON DELETE CASCADE
+);
+
+CREATE TABLE apps (
+  realm          TEXT    NOT NULL,
+  app_id         INTEGER NOT NULL CHECK (app_id BETWEEN 1 AND 4294967295),
+  tenant_id      BLOB    NOT NULL REFERENCES tenants (id),
+  name           TEXT    NOT NULL,
+  description    TEXT    NOT NULL,
+  owner_email    TEXT    NOT NULL,
+  active         INTEGER NOT NULL CHECK (active IN (0, 1)),
+  monthly_budget REAL    NOT NULL,
+  rate_limit     INTEGER NOT NULL,
+  metadata       TEXT    NOT NULL,
+  generation     INTEGER NOT NULL,
+  PRIMARY KEY (realm, app_id)
+);
+
+CREATE TABLE audit_events (
+  sequence     INTEGER NOT NULL PRIMARY KEY CHECK (sequence >= 1),
+  at_ms        INTEGER NOT NULL,
+  actor        TEXT    NOT NULL,
+  action       TEXT    NOT NULL,
+  subject_kind TEXT    NOT NULL,
+  subject_id   TEXT    NOT NULL,
+  tenant_id    BLOB,
+  details      TEXT    NOT NULL,
+  request_id   TEXT    NOT NULL,
+  hash         BLOB    NOT NULL CHECK (length(hash) = 32)
+);
+
+CREATE TABLE changes (
+  seq          INTEGER PRIMARY KEY AUTOINCREMENT,
+  subject_kind TEXT    NOT NULL,
+  subject_id   TEXT    NOT NULL,
+  at_ms        INTEGER NOT NULL
+);
+
+CREATE TABLE credentials (
+  id                BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+  tenant_id         BLOB    NOT NULL REFERENCES tenants (id),
+  app_id            INTEGER NOT NULL,
+  user_id           INTEGER NOT NULL,
+  kind              TEXT    NOT NULL CHECK (kind IN ('api_key', 'jwt')),
+  label             TEXT    NOT NULL,
+  environment       TEXT    NOT NULL CHECK (environment IN ('live', 'test')),
+  scopes            TEXT    NOT NULL,
+  cidrs             TEXT    NOT NULL,
+  not_before_ms     INTEGER,
+  expires_at_ms     INTEGER,
+  revoked_at_ms     INTEGER,
+  revocation_reason TEXT,
+  replaces          BLOB,
+  replaced_by       BLOB,
+  grace_until_ms    INTEGER,
+  last_used_at_ms   INTEGER,
+  generation        INTEGER NOT NULL,
+  row_mac           BLOB    NOT NULL CHECK (length(row_mac) = 32),
+  created_by        TEXT    NOT NULL,
+  created_at_ms     INTEGER NOT NULL,
+  CHECK ((revoked_at_ms IS NULL) = (revocation_reason IS NULL))
+) WITHOUT ROWID;
+
+CREATE TABLE operators (
+  id            BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+  name          TEXT    NOT NULL UNIQUE,
+  role          TEXT    NOT NULL CHECK (role IN ('owner', 'issuer', 'auditor')),
+  tenants       TEXT    NOT NULL,
+  phc           TEXT    NOT NULL,
+  tag           BLOB    CHECK (tag IS NULL OR length(tag) = 32),
+  pepper        BLOB    NOT NULL CHECK (length(pepper) = 16),
+  generation    INTEGER NOT NULL,
+  row_mac       BLOB    NOT NULL CHECK (length(row_mac) = 32),
+  created_at_ms INTEGER NOT NULL,
+  revoked_at_ms INTEGER
+) WITHOUT ROWID;
+
+CREATE TABLE processes (
+  pid             INTEGER NOT NULL,
+  boot_id         TEXT    NOT NULL,
+  kind            TEXT    NOT NULL,
+  started_at_ms   INTEGER NOT NULL,
+  heartbeat_at_ms INTEGER NOT NULL,
+  PRIMARY KEY (boot_id, pid)
+);
+
+CREATE TABLE store_meta (
+  id                 INTEGER PRIMARY KEY CHECK (id = 1),
+  epoch              BLOB    NOT NULL CHECK (length(epoch) = 16),
+  realm              TEXT    NOT NULL,
+  pepper_fingerprint BLOB    NOT NULL CHECK (length(pepper_fingerprint) = 16),
+  created_at_ms      INTEGER NOT NULL
+);
+
+CREATE TABLE tenants (
+  id            BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+  slug          TEXT    NOT NULL UNIQUE,
+  name          TEXT    NOT NULL,
+  status        TEXT    NOT NULL CHECK (status IN ('active', 'suspended')),
+  key_prefix    TEXT    NOT NULL,
+  llm_grants    TEXT    NOT NULL CHECK (llm_grants IN ('required', 'unchecked')),
+  namespaces    TEXT    NOT NULL,
+  generation    INTEGER NOT NULL,
+  created_at_ms INTEGER NOT NULL
+);
+
+CREATE TABLE users (
+  realm      TEXT    NOT NULL,
+  user_id    INTEGER NOT NULL CHECK (user_id BETWEEN 1 AND 4294967295),
+  tenant_id  BLOB    NOT NULL REFERENCES tenants (id),
+  email      TEXT    NOT NULL,
+  name       TEXT    NOT NULL,
+  active     INTEGER NOT NULL CHECK (active IN (0, 1)),
+  metadata   TEXT    NOT NULL,
+  generation INTEGER NOT NULL,
+  PRIMARY KEY (realm, user_id)
+);
+
+CREATE TABLE verifiers (
+  credential_id BLOB NOT NULL PRIMARY KEY REFERENCES credentials (id) ON DELETE CASCADE,
+  phc           TEXT NOT NULL,
+  tag           BLOB CHECK (tag IS NULL OR length(tag) = 32),
+  pepper        BLOB NOT NULL CHECK (length(pepper) = 16)
+) WITHOUT ROWID;
+
+CREATE TRIGGER audit_events_are_never_changed BEFORE UPDATE ON audit_events
+BEGIN SELECT RAISE(ABORT, 'audit events are append-only'); END;
+
+CREATE TRIGGER audit_events_are_never_deleted BEFORE DELETE ON audit_events
+BEGIN SELECT RAISE(ABORT, 'audit events are append-only'); END;

@@ -1,0 +1,141 @@
+//! Shipped migrations are frozen, what they make together is `migrations/schema.sql`, every earlier schema is brought up
+//! to date, and a newer one is left alone.
+#![allow(clippy::pedantic, clippy::unwrap_used, clippy::panic, reason = "a failed test is a panic")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rusqlite::Connection;
+use sha2::{Digest as _, Sha256};
+
+/// Never edited: a change is a new file. The release that shipped each is in `migrations/README.md`.
+const FROZEN: &[(&str, &str)] = &[
+    ("decisions/0001_create_decisions.sql", "6c2e7500d4c0f23891ca1770a2cd894044590462914bdacfba5dc2d05dc3c934"),
+    ("sqlite/0001_create_store_meta.sql", "31d04ad31589ad2cb928351b8db3f5a306dcc818d26c175677e44dfb544f7f46"),
+    ("sqlite/0002_create_tenants.sql", "5020f12683929bc258c249bb01b8f2ffdc80dde7f51c74768876381d0c134a84"),
+    ("sqlite/0003_create_directory.sql", "850f7c72e9d006b5cbafeefbabe8d75c7d15e3c29ff34c80b709c51234933a17"),
+    ("sqlite/0004_create_credentials.sql", "7935d7ed317d037d42ba731a38c2c3d2ec573fd2301bed27c1af5ef360cb4266"),
+    ("sqlite/0005_create_operators.sql", "4f7a3b345e48f7efae2e9509a6cc2b6d9011d1679e8a83d0f7e62465f65b3868"),
+    ("sqlite/0006_create_changes.sql", "7e9add7255229a44923afefc4e22d8f3c8082e01c10ffe5b4bd1ad3e2d893fce"),
+    ("sqlite/0007_create_audit_events.sql", "556e4e38a33efa17f7c4ea71395e99a4efe534a06ed4b2b5347e39d10927be7b"),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations")
+}
+
+fn digest(text: &[u8]) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn files(dir: &str) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(root().join(dir))
+        .unwrap()
+        .map(|entry| format!("{dir}/{}", entry.unwrap().file_name().to_str().unwrap()))
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn shipped_migrations_are_frozen_and_none_is_missing_here() {
+    let found: Vec<(String, String)> = [files("decisions"), files("sqlite")]
+        .concat()
+        .into_iter()
+        .map(|name| (digest(&std::fs::read(root().join(&name)).unwrap()), name))
+        .map(|(digest, name)| (name, digest))
+        .collect();
+    let frozen: Vec<(String, String)> =
+        FROZEN.iter().map(|(name, digest)| (name.to_string(), digest.to_string())).collect();
+    assert_eq!(found, frozen);
+}
+
+fn latchkey(data: &Path, args: &[&str]) -> std::process::Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_latchkey"));
+    command.env_clear().env("LATCHKEY_STORE__DEV", "true").arg("--data-dir").arg(data).args(args).output().unwrap()
+}
+
+fn schema(connection: &Connection) -> String {
+    let sql = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY type, name";
+    let mut statement = connection.prepare(sql).unwrap();
+    let parts: Vec<String> = statement
+        .query_map([], |row| row.get::<_, String>(0))
+        .unwrap()
+        .map(|sql| format!("{};\n", sql.unwrap()))
+        .collect();
+    parts.join("\n")
+}
+
+#[test]
+fn together_they_make_the_schema_that_is_written_down() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    assert!(latchkey(&data, &["init"]).status.success());
+    let made = format!(
+        "-- Generated from the migrations; compared by tests/migrations.rs.\n\n{}",
+        schema(&Connection::open(data.join("latchkey.db")).unwrap())
+    );
+    let path = root().join("schema.sql");
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        std::fs::write(&path, &made).unwrap();
+    }
+    assert_eq!(
+        std::fs::read_to_string(&path).unwrap_or_default(),
+        made,
+        "UPDATE_EXPECTED=1 cargo test --test migrations"
+    );
+}
+
+#[test]
+fn every_earlier_schema_is_brought_up_to_date() {
+    let steps = files("sqlite");
+    for done in 0..=steps.len() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        assert!(latchkey(&data, &["init"]).status.success());
+        let db = data.join("latchkey.db");
+        let expected = schema(&Connection::open(&db).unwrap());
+        // The same store as it would be after the first so many migrations.
+        let whole = Connection::open(&db).unwrap();
+        let meta: (Vec<u8>, String, Vec<u8>, i64) = whole
+            .query_row("SELECT epoch, realm, pepper_fingerprint, created_at_ms FROM store_meta", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })
+            .unwrap();
+        drop(whole);
+        std::fs::remove_file(&db).unwrap();
+        let old = Connection::open(&db).unwrap();
+        for step in steps.iter().take(done) {
+            old.execute_batch(&std::fs::read_to_string(root().join(step)).unwrap()).unwrap();
+        }
+        old.pragma_update(None, "user_version", done as i64).unwrap();
+        if done > 0 {
+            let insert = "INSERT INTO store_meta (id, epoch, realm, pepper_fingerprint, created_at_ms) VALUES (1, ?1, ?2, ?3, ?4)";
+            old.execute(insert, rusqlite::params![meta.0, meta.1, meta.2, meta.3]).unwrap();
+        }
+        drop(old);
+        mode_600(&db);
+        let opened = latchkey(&data, &["tenant", "list"]);
+        assert_eq!(opened.status.success(), done > 0, "{done}: {}", String::from_utf8_lossy(&opened.stderr));
+        assert_eq!(schema(&Connection::open(&db).unwrap()), expected, "from schema {done}");
+    }
+}
+
+fn mode_600(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn a_newer_schema_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    assert!(latchkey(&data, &["init"]).status.success());
+    Connection::open(data.join("latchkey.db")).unwrap().pragma_update(None, "user_version", 999).unwrap();
+    let before = std::fs::read(data.join("latchkey.db")).unwrap();
+    let refused = latchkey(&data, &["tenant", "list"]);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said.contains("schema 999") && said.contains("newer latchkey"), "{said}");
+    assert_eq!(std::fs::read(data.join("latchkey.db")).unwrap(), before);
+}
