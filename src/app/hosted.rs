@@ -21,6 +21,8 @@ pub(super) struct Hosted {
     pub(super) gate: Arc<Gate>,
     pub(super) service: Arc<ArcSwap<crate::transport::Settings>>,
     engine: Mutex<Option<Engine>>,
+    /// What was logged last, so that a fault that lasts is one line.
+    said: Mutex<Vec<Problem>>,
     started_ns: u64,
     kind: ProcessKind,
 }
@@ -33,6 +35,7 @@ impl Hosted {
             gate: Arc::new(Gate::closed(metrics, problems)),
             service: Arc::new(ArcSwap::from_pointee(service)),
             engine: Mutex::default(),
+            said: Mutex::default(),
             started_ns: SystemClock.boot_ns(),
             kind,
         })
@@ -49,6 +52,7 @@ impl Hosted {
             Ok(started) => {
                 tracing::info!(data_dir = ?settings.data_dir.as_deref().unwrap_or("".as_ref()), "the store is open");
                 *engine = Some(started);
+                self.said.lock().unwrap_or_else(PoisonError::into_inner).clear();
                 Ok(())
             }
             Err(failure) => {
@@ -60,9 +64,12 @@ impl Hosted {
 
     /// Denies everything from now on.
     pub(super) fn deny(&self, reason: Reason, problems: Vec<Problem>) {
-        for problem in &problems {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        for problem in problems.iter().filter(|problem| !said.contains(problem)) {
             tracing::error!(code = problem.code, problem = %problem.text, "every request is denied");
         }
+        said.clone_from(&problems);
+        drop(said);
         self.gate.close(reason, problems);
     }
 

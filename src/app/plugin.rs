@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use crate::transport::go_plugin::end::Ending;
 use crate::transport::go_plugin::{Environment, serve};
 use crate::transport::plugin::lifecycle::{HostRuntime, Lifecycle};
 use crate::transport::{Deps, routes};
+
+/// How long after a failure the store is tried again: what was mended works without a restart.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
 
 /// Serves the host that started this process, until it ends us.
 pub fn run(environment: Environment, local: Result<Values, ConfigError>) -> ExitCode {
@@ -46,7 +50,13 @@ pub fn run(environment: Environment, local: Result<Values, ConfigError>) -> Exit
     let hosted = Hosted::new(ProcessKind::Plugin, config.app.service.clone(), vec![waiting]);
     let flushed = Arc::clone(&hosted);
     let ending = Ending::new(Arc::new(move |within| flushed.flush(within)));
-    let process = Arc::new(Process { hosted: Arc::clone(&hosted), values, broken, opened_with: Mutex::default() });
+    let process = Arc::new(Process {
+        hosted: Arc::clone(&hosted),
+        values,
+        broken,
+        opened_with: Mutex::default(),
+        attempts: AtomicU64::new(0),
+    });
     let deps = Deps {
         gate: Arc::clone(&hosted.gate),
         lifecycle: Arc::new(process),
@@ -72,14 +82,28 @@ struct Process {
     broken: Option<Problem>,
     /// The host's configuration that the store was last opened with.
     opened_with: Mutex<Option<BTreeMap<String, String>>>,
+    /// How often the host came with a configuration: a newer one ends the tries of those before.
+    attempts: AtomicU64,
 }
 
 impl Process {
+    /// Tries until the store is open, or the host comes with another configuration. Blocks.
+    fn open_at_last(&self, map: &BTreeMap<String, String>, attempt: u64) {
+        let mut first = true;
+        while self.attempts.load(Ordering::Acquire) == attempt && !self.configure(map, first) {
+            first = false;
+            std::thread::sleep(TRY_AGAIN);
+        }
+    }
+
     /// Merges and opens. Blocks.
-    fn configure(&self, map: &BTreeMap<String, String>) {
+    fn configure(&self, map: &BTreeMap<String, String>, first: bool) -> bool {
         let mut values = self.values.clone();
-        for warning in host::apply(map, &mut values) {
-            tracing::warn!(warning, "configuration");
+        let warnings = host::apply(map, &mut values);
+        if first {
+            for warning in warnings {
+                tracing::warn!(warning, "configuration");
+            }
         }
         let opened = match &self.broken {
             Some(problem) => {
@@ -88,8 +112,9 @@ impl Process {
             }
             None => self.hosted.open(&Config::new(&values).app, Vec::new()).is_ok(),
         };
-        // What failed may be mended: the same configuration is tried again when the host comes with it again.
         *self.opened_with.lock().unwrap_or_else(PoisonError::into_inner) = opened.then(|| map.clone());
+        // A configuration of this machine that cannot be read is read at the next start only.
+        opened || self.broken.is_some()
     }
 }
 
@@ -103,14 +128,19 @@ impl Lifecycle for Arc<Process> {
         }
         // Requests wait a little, the host does not: it holds a lock during Initialize (hazard H8).
         self.hosted.gate.begin();
+        let attempt = self.attempts.fetch_add(1, Ordering::AcqRel) + 1;
         let process = Arc::clone(self);
-        tokio::task::spawn_blocking(move || {
-            let configured = std::panic::AssertUnwindSafe(|| process.configure(&config));
-            if std::panic::catch_unwind(configured).is_err() {
+        let open = move || {
+            let opened = std::panic::AssertUnwindSafe(|| process.open_at_last(&config, attempt));
+            if std::panic::catch_unwind(opened).is_err() {
                 let text = "opening the store failed in an unforeseen way; see the log".to_owned();
                 process.hosted.deny(Reason::Panicked, vec![Problem { code: "internal", text }]);
             }
-        });
+        };
+        if let Err(error) = std::thread::Builder::new().name("open-store".to_owned()).spawn(open) {
+            let text = format!("no thread to open the store with: {error}");
+            self.hosted.deny(Reason::NotReady, vec![Problem { code: "system", text }]);
+        }
     }
 
     fn leaving(&self) {

@@ -155,3 +155,46 @@ fn h15_reload_overlap_the_new_process_answers_beside_the_old_one() {
         old.unload().await;
     });
 }
+
+#[test]
+fn h8_initialize_returns_at_once_though_the_store_cannot_be_opened_and_it_recovers() {
+    run(60, async {
+        let store = TestStore::new();
+        let key = store.issue(APP, USER);
+        let held = rusqlite::Connection::open(store.data.join("latchkey.db")).unwrap();
+        held.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
+        let host = TestHost::start(Setup::on(&store)).await;
+        assert!(host.initialize_took.as_millis() < 500, "Initialize took {:?}", host.initialize_took);
+        host.ping().await;
+        host.must_refuse(&key.text, LLM, "while the store is locked").await;
+        drop(held);
+        recovers(&host, &key).await;
+        host.unload().await;
+    });
+}
+
+#[test]
+fn h4_what_is_mended_works_without_a_restart() {
+    run(60, async {
+        let store = TestStore::new();
+        let key = store.issue(APP, USER);
+        let (pepper, away) = (store.data.join("pepper"), store.data.join("away"));
+        std::fs::rename(&pepper, &away).unwrap();
+        let host = TestHost::start(Setup::on(&store)).await;
+        host.must_refuse(&key.text, LLM, "without the pepper").await;
+        std::fs::rename(&away, &pepper).unwrap();
+        recovers(&host, &key).await;
+        host.unload().await;
+    });
+}
+
+/// Accepts the key within ten seconds.
+async fn recovers(host: &TestHost, key: &crate::support::Key) {
+    for _ in 0..100 {
+        if host.passes(&key.text, LLM).await {
+            return;
+        }
+        sleep_ms(100).await;
+    }
+    panic!("it does not recover");
+}

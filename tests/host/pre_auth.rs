@@ -140,3 +140,43 @@ fn a_header_of_1_mib_is_no_error() {
         host.unload().await;
     });
 }
+
+#[test]
+fn h2_a_refused_bearer_credential_is_a_401_before_the_host_makes_a_500_of_it() {
+    run(60, async {
+        let store = TestStore::new();
+        let key = store.issue(APP, USER);
+        let host = TestHost::start(Setup::on(&store)).await;
+        let wrong = format!("Bearer {}", key.forged(&store.canaries.make("a wrong secret", 43)));
+        let answer = ask(&host, "openai", &[("Authorization", &wrong)], LLM).await;
+        assert_eq!((answer.block, answer.status_code), (true, 401));
+        assert!(header(&answer, "WWW-Authenticate").is_some_and(|challenge| challenge.starts_with("Bearer ")));
+        host.unload().await;
+        // The setting that turns it off, from the host, takes effect too.
+        let off = TestHost::start(Setup::on(&store).config(serde_json::json!({ "auth_pre_auth": false }))).await;
+        off.must_accept(&key, "authentication goes on").await;
+        assert_passes(&ask(&off, "openai", &[("Authorization", &wrong)], LLM).await, "pre-auth is off");
+        off.unload().await;
+    });
+}
+
+#[test]
+fn h11_only_the_credential_that_the_host_hands_over_counts() {
+    run(60, async {
+        let store = TestStore::new();
+        let key = store.issue(APP, USER);
+        let host = TestHost::start(Setup::on(&store)).await;
+        for credential in ["", "something else"] {
+            let mut asked = crate::support::auth_request(&key.text, LLM, body());
+            asked.credential = credential.to_owned();
+            let headers = &mut asked.request.as_mut().unwrap().headers;
+            for name in ["X-Api-Key", "X-Goog-Api-Key", "Api-Key", "Cookie"] {
+                headers.insert(name.to_owned(), key.text.clone());
+            }
+            let answer = host.service().authenticate(asked).await.unwrap().into_inner();
+            assert!(!answer.authenticated, "a key from a header was taken for the credential {credential:?}");
+        }
+        host.must_accept(&key, "the control").await;
+        host.unload().await;
+    });
+}
