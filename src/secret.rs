@@ -35,6 +35,54 @@ impl Kind for Pepper {}
 impl Kind for SigningKey {}
 
 /// Bytes that are wiped on drop and reach nobody but through [`Secret::expose`].
+///
+/// It can be moved and measured:
+/// ```
+/// use latchkey::secret::{CredentialText, Pepper, Secret};
+/// let secret: Secret<CredentialText> = Secret::new(b"text".to_vec());
+/// assert_eq!(secret.len(), 4);
+/// ```
+/// It cannot be printed,
+/// ```compile_fail
+/// # use latchkey::secret::{CredentialText, Pepper, Secret};
+/// # let secret: Secret<CredentialText> = Secret::new(b"text".to_vec());
+/// println!("{secret:?}");
+/// ```
+/// ```compile_fail
+/// # use latchkey::secret::{CredentialText, Pepper, Secret};
+/// # let secret: Secret<CredentialText> = Secret::new(b"text".to_vec());
+/// println!("{secret}");
+/// ```
+/// compared,
+/// ```compile_fail
+/// # use latchkey::secret::{CredentialText, Pepper, Secret};
+/// # let secret: Secret<CredentialText> = Secret::new(b"text".to_vec());
+/// let same = secret == Secret::new(b"text".to_vec());
+/// ```
+/// copied,
+/// ```compile_fail
+/// # use latchkey::secret::{CredentialText, Pepper, Secret};
+/// # let secret: Secret<CredentialText> = Secret::new(b"text".to_vec());
+/// let copy = secret.clone();
+/// ```
+/// serialised,
+/// ```compile_fail
+/// # use latchkey::secret::{CredentialText, Pepper, Secret};
+/// # let secret: Secret<CredentialText> = Secret::new(b"text".to_vec());
+/// let text = serde_json::to_string(&secret);
+/// ```
+/// reached past its method,
+/// ```compile_fail
+/// # use latchkey::secret::{CredentialText, Pepper, Secret};
+/// # let secret: Secret<CredentialText> = Secret::new(b"text".to_vec());
+/// let bytes = secret.bytes;
+/// ```
+/// or stand for another kind:
+/// ```compile_fail
+/// # use latchkey::secret::{CredentialText, Pepper, Secret};
+/// # let secret: Secret<CredentialText> = Secret::new(b"text".to_vec());
+/// let pepper: Secret<Pepper> = secret;
+/// ```
 pub struct Secret<K: Kind> {
     bytes: SecretBox<[u8]>,
     kind: PhantomData<fn() -> K>,

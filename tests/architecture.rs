@@ -1,6 +1,12 @@
 //! Who may import whom, how long a file may be, and which names stay where they belong. A new arrow is a decision: an
 //! ADR and a changed line here.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failed test is a panic")]
+#![allow(
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed test is a panic"
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -3,6 +3,8 @@
     clippy::pedantic,
     clippy::unwrap_used,
     clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
     clippy::indexing_slicing,
     reason = "a failed test is a panic"
 )]

@@ -1,6 +1,13 @@
 //! Documents that are made from code, compared with what is committed. `UPDATE_EXPECTED=1 cargo test --test generated`
 //! writes them anew.
-#![allow(clippy::pedantic, clippy::unwrap_used, clippy::panic, reason = "a failed test is a panic")]
+#![allow(
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a failed test is a panic"
+)]
 
 use std::path::Path;
 

@@ -206,6 +206,40 @@ fn a3_a_store_without_its_pepper_verifies_nothing() {
     });
 }
 
+#[test]
+fn a2_a_thousand_keys_are_in_no_file_of_the_store() {
+    use latchkey::admin::IssueRequest;
+    use latchkey::domain::{AppId, Environment, UserId};
+    use latchkey::store::sqlite::ProcessKind;
+    let store = TestStore::new();
+    let mut values = latchkey::config::Values::default();
+    for (key, value) in [("data_dir", support::store::text(&store.data)), ("store.dev", "true")] {
+        values.set("test", latchkey::config::table::find(key).unwrap(), value).unwrap();
+    }
+    let opened = latchkey::app::open(&latchkey::config::Config::new(&values).app, ProcessKind::Command).unwrap();
+    let admin = latchkey::app::init::local_admin(&opened);
+    for n in 0..1_000 {
+        let request = IssueRequest {
+            app: AppId::new(APP).unwrap(),
+            user: UserId::new(USER).unwrap(),
+            label: format!("key {n}"),
+            environment: Environment::Live,
+            scopes: Vec::new(),
+            cidrs: Vec::new(),
+            not_before_ms: None,
+            expires_at_ms: None,
+            cost: latchkey::verify::argon::DEFAULT_COST,
+        };
+        let issued = admin.issue_key("acme", request).unwrap();
+        let text = std::str::from_utf8(issued.key.expose()).unwrap();
+        store.canaries.add("one of a thousand keys", secret_part(text).unwrap());
+    }
+    // While the store is open, its write-ahead log and shared memory too; and when all have left it.
+    assert!(store.canaries.assert_absent_below(&store.data) > 300_000, "the store was searched");
+    drop((admin, opened));
+    assert!(store.canaries.assert_absent_below(&store.data) > 300_000, "the store was searched");
+}
+
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }

@@ -1,6 +1,13 @@
 //! Shipped migrations are frozen, what they make together is `migrations/schema.sql`, every earlier schema is brought up
 //! to date, and a newer one is left alone.
-#![allow(clippy::pedantic, clippy::unwrap_used, clippy::panic, reason = "a failed test is a panic")]
+#![allow(
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a failed test is a panic"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

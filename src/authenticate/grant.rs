@@ -8,7 +8,31 @@ use crate::authenticate::cache::Entry;
 use crate::authenticate::link::Linked;
 use crate::domain::{App, AppId, LlmGrants, Reason, Tenant, User, UserId};
 
-/// A yes, for one request.
+/// A yes, for one request. Nobody but [`grant`] makes one, and nobody keeps one:
+/// ```
+/// use latchkey::authenticate::{Decision, Grant};
+/// fn app(decision: Decision<'_>) -> Option<u32> {
+///     if let Decision::Grant(grant) = decision { Some(grant.app_id().get()) } else { None }
+/// }
+/// ```
+/// ```compile_fail
+/// use latchkey::authenticate::{cache::Entry, Grant};
+/// fn make(entry: &Entry) -> Grant<'_> {
+///     Grant { entry }
+/// }
+/// ```
+/// ```compile_fail
+/// use latchkey::authenticate::{Decision, Grant};
+/// fn keep(decision: Decision<'_>) -> Option<Grant<'static>> {
+///     if let Decision::Grant(grant) = decision { Some(grant) } else { None }
+/// }
+/// ```
+/// ```compile_fail
+/// use latchkey::authenticate::Grant;
+/// fn copy<'a>(grant: &Grant<'a>) -> Grant<'a> {
+///     grant.clone()
+/// }
+/// ```
 pub struct Grant<'a> {
     entry: &'a Entry,
 }

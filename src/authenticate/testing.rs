@@ -47,7 +47,8 @@ impl Directory for ScriptedDirectory {
         if self.hangs.load(Ordering::SeqCst) {
             return Box::pin(std::future::pending());
         }
-        if let Some(happen) = self.meanwhile.lock().unwrap().take() {
+        let happen = self.meanwhile.lock().unwrap().take();
+        if let Some(happen) = happen {
             happen();
         }
         self.local.objects(linkage)

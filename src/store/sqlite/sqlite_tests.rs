@@ -123,7 +123,7 @@ fn r10_a_store_in_use_by_another_boot_is_refused_until_its_process_is_dead() {
     file.raw().execute(enter, [clock.wall_ms() - 1_000]).unwrap();
     let open = |kind| {
         let clock = Arc::clone(&clock) as Arc<dyn Clock>;
-        SqliteStore::open(file.dir.path(), OpenOptions { clock, kind, ..options() }).map(drop)
+        SqliteStore::open(file.dir.path(), OpenOptions { kind, clock, ..options() }).map(drop)
     };
     assert!(matches!(open(ProcessKind::Plugin), Err(OpenError::OtherKernel { pid: 4, .. })));
     assert!(matches!(open(ProcessKind::Command), Err(OpenError::OtherKernel { .. })));
@@ -210,14 +210,11 @@ fn a_full_disk_is_an_error_that_changes_nothing_and_passes() {
 #[test]
 fn a_damaged_or_foreign_file_is_said_and_left_alone() {
     let file = File::new();
-    for (content, what) in
-        [(&b"not a database, and long enough to be read as a header of one......................."[..], "text")]
-    {
-        std::fs::write(file.path(), content).unwrap();
-        let opened = SqliteStore::open(file.dir.path(), options());
-        assert!(matches!(opened, Err(OpenError::Corrupt { .. })), "{what}");
-        assert_eq!(std::fs::read(file.path()).unwrap(), content);
-    }
+    let content = b"not a database, and long enough to be read as the header of one. ".repeat(4);
+    std::fs::write(file.path(), &content).unwrap();
+    let opened = SqliteStore::open(file.dir.path(), options());
+    assert!(matches!(opened, Err(OpenError::Corrupt { .. })));
+    assert_eq!(std::fs::read(file.path()).unwrap(), content);
 }
 
 #[test]

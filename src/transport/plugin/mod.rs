@@ -216,3 +216,7 @@ impl pb::plugin_service_server::PluginService for PluginService {
         ok(unsupported::no_created_instance())
     }
 }
+
+#[cfg(test)]
+#[path = "panic_tests.rs"]
+mod tests;
