@@ -64,6 +64,7 @@ fn main() {
     runtime.block_on(async {
         let ours = Side { channel: connect(socket).await, pid: latchkey.0.id() };
         let theirs = Side { channel: connect(bare_socket.to_string_lossy().into_owned()).await, pid: bare.0.id() };
+        initialize(&ours.channel).await;
         for side in [&ours, &theirs] {
             let answer = call(&side.channel, &request(&key)).await;
             assert!(answer.authenticated && answer.app_id == "7", "{answer:?}");
@@ -96,6 +97,13 @@ fn main() {
         }
         row("p99 us at 5,000/s, open loop", &p99, Some((1.25, false)));
     });
+}
+
+/// As the host that started it: the store is opened by this.
+async fn initialize(channel: &Channel) {
+    let mut client = latchkey::pb::full::plugin::plugin_service_client::PluginServiceClient::new(channel.clone());
+    let request = latchkey::pb::full::plugin::InitRequest::default();
+    assert!(client.initialize(request).await.expect("answers").into_inner().success);
 }
 
 fn row(name: &str, samples: &[(f64, f64)], bound: Option<(f64, bool)>) {

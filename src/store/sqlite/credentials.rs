@@ -8,8 +8,8 @@ use crate::domain::credential::RevocationReason;
 use crate::domain::{
     AppId, AuditEvent, Credential, CredentialId, Environment, Generation, Position, Status, Subject, TenantId, UserId,
 };
-use crate::store::sqlite::rows::{app_id, convert, json, to_json, user_id, verifier};
-use crate::store::sqlite::{SqliteStore, directory, feed, reader, store_error, tenants};
+use crate::store::sqlite::rows::{app_id, convert_text, json, to_json, user_id, verifier};
+use crate::store::sqlite::{SqliteStore, directory, linked, store_error};
 use crate::store::{At, Credentials, LinkedRows, Page, StoreError, StoreResult};
 
 const COLUMNS: &str = "c.id, c.tenant_id, c.app_id, c.user_id, c.label, c.environment, c.scopes, c.cidrs, \
@@ -21,7 +21,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Credential> {
     let status = match revoked_at_ms {
         None => Status::Active,
         Some(at_ms) => {
-            let reason = convert(row, 11, "revocation reason", |s: String| RevocationReason::parse(&s))?;
+            let reason = convert_text(row, 11, "revocation reason", RevocationReason::parse)?;
             Status::Revoked { at_ms, reason }
         }
     };
@@ -33,10 +33,10 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Credential> {
         app: app_id(row, 2)?,
         user: user_id(row, 3)?,
         label: row.get(4)?,
-        environment: convert(row, 5, "environment", |s: String| Environment::parse(&s))?,
+        environment: convert_text(row, 5, "environment", Environment::parse)?,
         scopes: json(row, 6, "scope list")?,
         // An address list that cannot be read must never read as "any address".
-        cidrs: convert(row, 7, "address list", |_: String| cidrs)?,
+        cidrs: convert_text(row, 7, "address list", |_| cidrs)?,
         not_before_ms: row.get(8)?,
         expires_at_ms: row.get(9)?,
         status,
@@ -131,18 +131,8 @@ impl Credentials for SqliteStore {
     }
 
     fn linked(&self, tenant: TenantId, app: AppId, user: UserId) -> StoreResult<At<LinkedRows>> {
-        let realm = &self.shared.realm;
         self.read("read what a credential is linked to", |connection| {
-            reader::in_snapshot(connection, |connection| {
-                let position = feed::position(connection)?;
-                let tenant_row = connection
-                    .prepare_cached(TENANT_BY_ID)?
-                    .query_row([tenant.as_bytes()], |row| tenants::from_row(row, 0))
-                    .optional()?;
-                let app = directory::app(connection, realm, tenant, app)?;
-                let user = directory::user(connection, realm, tenant, user)?;
-                Ok(At { position, row: LinkedRows { tenant: tenant_row, app, user } })
-            })
+            linked::read(connection, &self.shared.realm, tenant, app, user)
         })
     }
 
@@ -211,6 +201,3 @@ const LOOK_UP: &str = "SELECT c.id, c.tenant_id, c.app_id, c.user_id, c.label, c
      c.id IS NOT NULL AND v.credential_id IS NOT NULL \
      FROM (SELECT ?1 AS id) AS k LEFT JOIN credentials AS c ON c.id = k.id \
      LEFT JOIN verifiers AS v ON v.credential_id = k.id";
-
-const TENANT_BY_ID: &str = "SELECT id, slug, name, status, key_prefix, llm_grants, namespaces, generation, created_at_ms \
-     FROM tenants WHERE id = ?1";

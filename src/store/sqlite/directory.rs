@@ -13,31 +13,33 @@ const APP: &str =
     "tenant_id, app_id, name, description, owner_email, active, monthly_budget, rate_limit, metadata, generation";
 const USER: &str = "tenant_id, user_id, email, name, active, metadata, generation";
 
-fn app_from_row(row: &Row<'_>) -> rusqlite::Result<App> {
+/// From [`APP`], the first at `first`; without its grants.
+pub(super) fn app_from_row(row: &Row<'_>, first: usize) -> rusqlite::Result<App> {
     Ok(App {
-        tenant: TenantId::from_bytes(row.get(0)?),
-        id: app_id(row, 1)?,
-        name: row.get(2)?,
-        description: row.get(3)?,
-        owner_email: row.get(4)?,
-        active: row.get(5)?,
-        monthly_budget: row.get(6)?,
-        rate_limit: row.get(7)?,
-        metadata: json(row, 8, "metadata")?,
-        generation: Generation(row.get(9)?),
+        tenant: TenantId::from_bytes(row.get(first)?),
+        id: app_id(row, first + 1)?,
+        name: row.get(first + 2)?,
+        description: row.get(first + 3)?,
+        owner_email: row.get(first + 4)?,
+        active: row.get(first + 5)?,
+        monthly_budget: row.get(first + 6)?,
+        rate_limit: row.get(first + 7)?,
+        metadata: json(row, first + 8, "metadata")?,
+        generation: Generation(row.get(first + 9)?),
         llms: Vec::new(),
     })
 }
 
-fn user_from_row(row: &Row<'_>) -> rusqlite::Result<User> {
+/// From [`USER`], the first at `first`.
+pub(super) fn user_from_row(row: &Row<'_>, first: usize) -> rusqlite::Result<User> {
     Ok(User {
-        tenant: TenantId::from_bytes(row.get(0)?),
-        id: user_id(row, 1)?,
-        email: row.get(2)?,
-        name: row.get(3)?,
-        active: row.get(4)?,
-        metadata: json(row, 5, "metadata")?,
-        generation: Generation(row.get(6)?),
+        tenant: TenantId::from_bytes(row.get(first)?),
+        id: user_id(row, first + 1)?,
+        email: row.get(first + 2)?,
+        name: row.get(first + 3)?,
+        active: row.get(first + 4)?,
+        metadata: json(row, first + 5, "metadata")?,
+        generation: Generation(row.get(first + 6)?),
     })
 }
 
@@ -45,7 +47,8 @@ fn user_from_row(row: &Row<'_>) -> rusqlite::Result<User> {
 pub(super) fn app(connection: &Connection, realm: &str, tenant: TenantId, id: AppId) -> rusqlite::Result<Option<App>> {
     let sql = format!("SELECT {APP} FROM apps WHERE realm = ?1 AND app_id = ?2 AND tenant_id = ?3");
     let mut statement = connection.prepare_cached(&sql)?;
-    let found = statement.query_row(params![realm, id.get(), tenant.as_bytes()], app_from_row).optional()?;
+    let found =
+        statement.query_row(params![realm, id.get(), tenant.as_bytes()], |row| app_from_row(row, 0)).optional()?;
     found.map(|app| with_llms(connection, realm, app)).transpose()
 }
 
@@ -68,7 +71,7 @@ pub(super) fn user(
 ) -> rusqlite::Result<Option<User>> {
     let sql = format!("SELECT {USER} FROM users WHERE realm = ?1 AND user_id = ?2 AND tenant_id = ?3");
     let mut statement = connection.prepare_cached(&sql)?;
-    statement.query_row(params![realm, id.get(), tenant.as_bytes()], user_from_row).optional()
+    statement.query_row(params![realm, id.get(), tenant.as_bytes()], |row| user_from_row(row, 0)).optional()
 }
 
 fn write_llms(transaction: &Transaction<'_>, realm: &str, app: &App) -> rusqlite::Result<()> {
@@ -120,7 +123,8 @@ impl Apps for SqliteStore {
                 );
                 let mut statement = connection.prepare_cached(&sql)?;
                 let after = page.after.map_or(0, AppId::get);
-                let rows = statement.query_map(params![realm, tenant.as_bytes(), after, page.limit], app_from_row)?;
+                let values = params![realm, tenant.as_bytes(), after, page.limit];
+                let rows = statement.query_map(values, |row| app_from_row(row, 0))?;
                 rows.map(|app| app.and_then(|app| with_llms(connection, realm, app))).collect()
             })
         })
@@ -204,7 +208,7 @@ impl Users for SqliteStore {
             let mut statement = connection.prepare_cached(&sql)?;
             let after = page.after.map_or(0, UserId::get);
             let values = params![self.shared.realm, tenant.as_bytes(), after, page.limit];
-            statement.query_map(values, user_from_row)?.collect()
+            statement.query_map(values, |row| user_from_row(row, 0))?.collect()
         })
     }
 

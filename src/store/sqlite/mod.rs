@@ -11,6 +11,7 @@ pub mod decisions;
 mod directory;
 mod feed;
 pub mod guard;
+mod linked;
 mod migrate;
 mod operators;
 mod reader;
@@ -329,7 +330,10 @@ fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
     // Readers wait for nobody but a checkpoint that restarts the WAL, which takes microseconds.
     connection.busy_timeout(Duration::from_millis(100))?;
     connection.execute_batch(COMMON_PRAGMAS)?;
-    connection.execute_batch("PRAGMA query_only = ON;")?;
+    // Plans must not depend on what is bound: without this some statements are parsed anew at each execution.
+    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // Inner pages of the indexes stay in memory up to millions of keys; leaves come from the system's cache.
+    connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -8192;")?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
 }

@@ -17,8 +17,22 @@ pub(super) fn convert<S: rusqlite::types::FromSql, T>(
     what: &'static str,
     convert: impl FnOnce(S) -> Option<T>,
 ) -> rusqlite::Result<T> {
-    convert(row.get(index)?)
-        .ok_or_else(|| rusqlite::Error::FromSqlConversionFailure(index, Type::Null, Box::new(Unreadable(what))))
+    convert(row.get(index)?).ok_or_else(|| unreadable(index, what))
+}
+
+/// The same of text, where it lies.
+pub(super) fn convert_text<T>(
+    row: &Row<'_>,
+    index: usize,
+    what: &'static str,
+    convert: impl FnOnce(&str) -> Option<T>,
+) -> rusqlite::Result<T> {
+    let text = row.get_ref(index)?.as_str().map_err(|_| unreadable(index, what))?;
+    convert(text).ok_or_else(|| unreadable(index, what))
+}
+
+fn unreadable(index: usize, what: &'static str) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(index, Type::Null, Box::new(Unreadable(what)))
 }
 
 pub(super) fn app_id(row: &Row<'_>, index: usize) -> rusqlite::Result<AppId> {
@@ -29,13 +43,19 @@ pub(super) fn user_id(row: &Row<'_>, index: usize) -> rusqlite::Result<UserId> {
     convert(row, index, "User id", |id: u32| UserId::new(id))
 }
 
-/// A column of JSON text.
-pub(super) fn json<T: serde::de::DeserializeOwned>(
+/// A column of JSON text: a list or a map, most often empty.
+pub(super) fn json<T: serde::de::DeserializeOwned + Default>(
     row: &Row<'_>,
     index: usize,
     what: &'static str,
 ) -> rusqlite::Result<T> {
-    convert(row, index, what, |text: String| serde_json::from_str(&text).ok())
+    let empty = |text: &str| text == "[]" || text == "{}";
+    convert_text(
+        row,
+        index,
+        what,
+        |text| if empty(text) { Some(T::default()) } else { serde_json::from_str(text).ok() },
+    )
 }
 
 /// JSON text for a column. Lists and maps of strings always have one.

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use crate::domain::{AuditEvent, Generation, LlmGrants, Subject, Tenant, TenantId, TenantStatus};
-use crate::store::sqlite::rows::{convert, json, to_json};
+use crate::store::sqlite::rows::{convert_text, json, to_json};
 use crate::store::sqlite::{SqliteStore, store_error};
 use crate::store::{Page, StoreError, StoreResult, Tenants};
 
@@ -16,9 +16,9 @@ pub(super) fn from_row(row: &Row<'_>, first: usize) -> rusqlite::Result<Tenant> 
         id: TenantId::from_bytes(row.get(first)?),
         slug: row.get(first + 1)?,
         name: row.get(first + 2)?,
-        status: convert(row, first + 3, "tenant status", |s: String| TenantStatus::parse(&s))?,
+        status: convert_text(row, first + 3, "tenant status", TenantStatus::parse)?,
         key_prefix: row.get(first + 4)?,
-        llm_grants: convert(row, first + 5, "LLM rule", |s: String| LlmGrants::parse(&s))?,
+        llm_grants: convert_text(row, first + 5, "LLM rule", LlmGrants::parse)?,
         namespaces: json(row, first + 6, "namespace list")?,
         generation: Generation(row.get(first + 7)?),
         created_at_ms: row.get(first + 8)?,
