@@ -25,11 +25,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use hyper_util::rt::TokioIo;
 use latchkey::pb::full::plugin as full;
 use prost::Message as _;
-use support::Ratio;
-use tonic::transport::{Channel, Endpoint};
+use support::{Ratio, connect, initialize};
+use tonic::transport::Channel;
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -99,13 +98,6 @@ fn main() {
     });
 }
 
-/// As the host that started it: the store is opened by this.
-async fn initialize(channel: &Channel) {
-    let mut client = latchkey::pb::full::plugin::plugin_service_client::PluginServiceClient::new(channel.clone());
-    let request = latchkey::pb::full::plugin::InitRequest::default();
-    assert!(client.initialize(request).await.expect("answers").into_inner().success);
-}
-
 fn row(name: &str, samples: &[(f64, f64)], bound: Option<(f64, bool)>) {
     let ratio = Ratio::of(samples.iter().map(|(a, b)| a / b).collect());
     let (a, b) = samples.iter().copied().unzip::<f64, f64, Vec<_>, Vec<_>>();
@@ -120,16 +112,6 @@ fn row(name: &str, samples: &[(f64, f64)], bound: Option<(f64, bool)>) {
 struct Side {
     channel: Channel,
     pid: u32,
-}
-
-async fn connect(path: String) -> Channel {
-    Endpoint::from_static("http://localhost")
-        .connect_with_connector(tower::service_fn(move |_| {
-            let path = path.clone();
-            async move { tokio::net::UnixStream::connect(path).await.map(TokioIo::new) }
-        }))
-        .await
-        .expect("a connection")
 }
 
 /// A request as the gateway sends it: 15 headers, a body of 2 KiB.

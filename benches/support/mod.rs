@@ -1,6 +1,8 @@
 //! What the benchmarks share: paired ratios, percentiles, processor time of a child.
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
 
+pub mod populate;
+
 use std::path::Path;
 
 /// The value below which a share `p` of the sorted samples lies.
@@ -116,6 +118,24 @@ pub fn sample_store(binary: &str, data_dir: &Path) -> String {
     );
     let issued: serde_json::Value = serde_json::from_str(&issued).expect("JSON");
     issued["key"].as_str().expect("a key").to_owned()
+}
+
+/// As the host that started the plugin: the store is opened by this.
+pub async fn initialize(channel: &tonic::transport::Channel) {
+    let mut client = latchkey::pb::full::plugin::plugin_service_client::PluginServiceClient::new(channel.clone());
+    let request = latchkey::pb::full::plugin::InitRequest::default();
+    assert!(client.initialize(request).await.expect("answers").into_inner().success);
+}
+
+/// A connection to a unix socket.
+pub async fn connect(path: String) -> tonic::transport::Channel {
+    tonic::transport::Endpoint::from_static("http://localhost")
+        .connect_with_connector(tower::service_fn(move |_| {
+            let path = path.clone();
+            async move { tokio::net::UnixStream::connect(path).await.map(hyper_util::rt::TokioIo::new) }
+        }))
+        .await
+        .expect("a connection")
 }
 
 /// Starts the binary as a host does and reads the handshake line.
