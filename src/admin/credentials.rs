@@ -6,9 +6,7 @@ use crate::admin::limits::{self, invalid};
 use crate::admin::{Admin, AdminError, AdminResult, all_pages, retrying};
 use crate::domain::credential::{CredentialKind, RevocationReason};
 use crate::domain::event::DetailKey;
-use crate::domain::{
-    Action, AppId, Credential, CredentialId, Environment, Status, Subject, UserId, Verifier, key_format,
-};
+use crate::domain::{Action, AppId, Credential, CredentialId, Environment, Status, Subject, UserId, key_format};
 use crate::secret::{ApiKeyText, Secret, equal_in_constant_time};
 use crate::store::StoreError;
 use crate::verify::argon::{self, Cost};
@@ -92,11 +90,7 @@ impl Admin {
         self.user_of(&tenant, request.user)?;
         let id = CredentialId::random(self.entropy.as_ref())?;
         let minted = key_format::mint(&tenant.key_prefix, Some(request.environment), id, self.entropy.as_ref())?;
-        let verifier = Verifier {
-            phc: argon::hash(request.cost, minted.body(), self.entropy.as_ref())?,
-            tag: Some(self.tagger.tag(CredentialKind::ApiKey, tenant.id, id, minted.body())),
-            pepper: self.tagger.fingerprint(),
-        };
+        let verifier = self.verifier(CredentialKind::ApiKey, tenant.id, id, minted.body(), request.cost)?;
         let mut credential = Credential {
             id,
             tenant: tenant.id,

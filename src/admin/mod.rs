@@ -16,9 +16,11 @@ use std::sync::Arc;
 
 use crate::clock::{Clock, Entropy};
 use crate::domain::event::{Actor, DetailKey};
-use crate::domain::{Action, AuditEvent, Generation, Subject, Tenant, TenantId};
+use crate::domain::{
+    Action, AuditEvent, CredentialId, CredentialKind, Generation, Subject, Tenant, TenantId, Verifier,
+};
 use crate::store::{Store, StoreError};
-use crate::verify::argon::HashError;
+use crate::verify::argon::{self, Cost, HashError};
 use crate::verify::tag::Tagger;
 
 pub use apps::{AppChanges, NewApp};
@@ -134,6 +136,22 @@ impl Admin {
         details.sort_unstable_by_key(|(key, _)| *key);
         let (at_ms, actor, request_id) = (self.clock.wall_ms(), self.actor, String::new());
         AuditEvent { at_ms, actor, action, subject, tenant, details, request_id }
+    }
+
+    /// What is stored of a fresh secret. Takes milliseconds.
+    fn verifier(
+        &self,
+        kind: CredentialKind,
+        tenant: TenantId,
+        id: CredentialId,
+        body: &[u8],
+        cost: Cost,
+    ) -> AdminResult<Verifier> {
+        Ok(Verifier {
+            phc: argon::hash(cost, body, self.entropy.as_ref())?,
+            tag: Some(self.tagger.tag(kind, tenant, id, body)),
+            pepper: self.tagger.fingerprint(),
+        })
     }
 
     fn generation(&self) -> AdminResult<Generation> {

@@ -3,9 +3,9 @@
 use crate::admin::{Admin, AdminResult};
 use crate::domain::credential::CredentialKind;
 use crate::domain::event::DetailKey;
-use crate::domain::{Action, CredentialId, Operator, Role, Subject, TenantId, Verifier, key_format};
+use crate::domain::{Action, CredentialId, Operator, Role, Subject, TenantId, key_format};
 use crate::secret::{OperatorText, Secret};
-use crate::verify::argon;
+use crate::verify::argon::DEFAULT_COST;
 
 /// A fresh operator, with the token this once.
 pub struct IssuedToken {
@@ -27,11 +27,7 @@ impl Admin {
         super::limits::name("name", name)?;
         let id = CredentialId::random(self.entropy.as_ref())?;
         let minted = key_format::mint(key_format::OPERATOR_PREFIX, None, id, self.entropy.as_ref())?;
-        let verifier = Verifier {
-            phc: argon::hash(argon::DEFAULT_COST, minted.body(), self.entropy.as_ref())?,
-            tag: Some(self.tagger.tag(CredentialKind::Operator, NO_TENANT, id, minted.body())),
-            pepper: self.tagger.fingerprint(),
-        };
+        let verifier = self.verifier(CredentialKind::Operator, NO_TENANT, id, minted.body(), DEFAULT_COST)?;
         let mut operator = Operator {
             id,
             name: name.to_owned(),

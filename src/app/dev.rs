@@ -24,6 +24,12 @@ impl DevStore {
         &self.dir
     }
 
+    /// Removes it: for a process that exits without dropping anything.
+    pub fn remover(&self) -> impl Fn() + Send + Sync + 'static {
+        let dir = self.dir.clone();
+        move || drop(std::fs::remove_dir_all(&dir))
+    }
+
     /// The one key in it.
     pub fn key(&self) -> &Secret<ApiKeyText> {
         &self.key

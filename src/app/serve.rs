@@ -99,11 +99,16 @@ fn places(settings: &ServeSettings) -> Result<Vec<Place>, ServeFailure> {
     if places.is_empty() { Err(ServeFailure::Address { text: "nothing".to_owned() }) } else { Ok(places) }
 }
 
-/// Serves until told to end by a signal. `listening` is told each address, once everything is ready.
+/// Serves until told to end by a signal. `listening` is told each address, once everything is ready; `at_end` is the last
+/// thing that happens, for the process then exits without going back through its callers.
 ///
 /// # Errors
 /// What is wrong, before anything is served.
-pub fn run(config: &Config, listening: impl FnOnce(&[String])) -> Result<(), ServeFailure> {
+pub fn run(
+    config: &Config,
+    listening: impl FnOnce(&[String]),
+    at_end: impl Fn() + Send + Sync + 'static,
+) -> Result<(), ServeFailure> {
     let places = places(&config.serve)?;
     let tls = match (&config.serve.tls_cert, &config.serve.tls_key) {
         (Some(cert), Some(key)) => Some(tls_files::load(cert, key)?),
@@ -117,7 +122,10 @@ pub fn run(config: &Config, listening: impl FnOnce(&[String])) -> Result<(), Ser
     let hosted = Hosted::new(ProcessKind::Serve, config.app.service.clone(), Vec::new());
     hosted.open(&config.app, Vec::new())?;
     let flushed = Arc::clone(&hosted);
-    let ending = Ending::new(Arc::new(move |within| flushed.flush(within)));
+    let ending = Ending::new(Arc::new(move |within| {
+        flushed.flush(within);
+        at_end();
+    }));
     let deps = Deps {
         gate: Arc::clone(&hosted.gate),
         lifecycle: Arc::new(Server(hosted)),

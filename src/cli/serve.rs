@@ -43,7 +43,9 @@ pub(super) fn run(context: &Context, args: ServeArgs) -> Outcome {
     context.start_log(&config, format);
     let dev = if args.dev { Some(app::dev::store(&mut config.app)?) } else { None };
     let listening = |addresses: &[String]| announce(context, addresses, dev.as_ref());
-    app::serve::run(&config, listening)
+    let remove = dev.as_ref().map(app::dev::DevStore::remover);
+    let at_end = move || remove.iter().for_each(|remove| remove());
+    app::serve::run(&config, listening, at_end)
         .map(|()| true)
         .map_err(|failure| Failure::with_code(failure.is_configuration(), failure))
 }

@@ -1,4 +1,4 @@
-//! Settings: one table of what there is ([`table`]), three sources in which later wins ([`file`], [`env`], [`host`]), one
+//! Settings: one table of what there is ([`table`]), three sources in which later wins ([`mod@file`], [`mod@env`], [`host`]), one
 //! typed result ([`Config`]).
 //!
 //! A setting marked as local never comes from the host: whoever can edit the plugin's configuration in Studio must not

@@ -7,7 +7,7 @@
 //! no pepper. Reads run inline on the calling thread; mutations are handed to one writer thread and
 //! block until they are durable, so async callers go through `tokio::task::spawn_blocking`.
 //!
-//! [`sqlite`] is the implementation, [`fake`] the one for faults and speed; `tests/it/store_suite` holds
+//! [`sqlite`] is the implementation, `fake` the one for faults and speed in tests; `suite_tests.rs` holds
 //! both to the same contract. No caller knows the driver.
 
 #[cfg(any(test, feature = "test-support"))]

@@ -1,8 +1,8 @@
 //! The store in one SQLite file: WAL, one writer thread, readers inline.
 //!
-//! `SqliteStore` is cheap to share. Mutations go to [`writer`], which commits row, audit event and change
+//! `SqliteStore` is cheap to share. Mutations go to `writer`, which commits row, audit event and change
 //! together, durably, and tells the listener before it answers. Reads run on the calling thread over
-//! [`reader`]'s connection of that thread. [`guard`] decides whether a directory may be opened at all;
+//! `reader`'s connection of that thread. [`guard`] decides whether a directory may be opened at all;
 //! no code but SQLite opens the database, its WAL or its shared memory while it is in use (closing any
 //! handle on them would drop SQLite's locks).
 
