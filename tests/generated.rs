@@ -11,7 +11,11 @@
 
 use std::path::Path;
 
+use latchkey::authenticate::record::Recorder;
 use latchkey::config::{SETTINGS, Scope};
+use latchkey::domain::Reason;
+use latchkey::domain::event::{Action, DetailKey};
+use latchkey::telemetry::metrics::Metrics;
 
 fn compare(name: &str, made: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
@@ -47,4 +51,64 @@ fn the_page_of_settings_is_the_table_of_settings() {
         page += &format!("| `{}` | {} | {default} | {who} | {} |\n", setting.key, setting.kind.expected(), setting.doc);
     }
     compare("docs/CONFIG.md", &page);
+}
+
+/// The first column of every table of a page, without its quotes.
+fn first_column(page: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
+    let cells =
+        text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |").map(|(cell, _)| cell.to_owned()));
+    cells.collect()
+}
+
+#[test]
+fn the_page_of_logs_names_every_reason_and_metric() {
+    let named = first_column("docs/LOGGING.md");
+    for reason in Reason::ALL {
+        assert!(named.iter().any(|name| name == reason.code()), "{reason} is not in docs/LOGGING.md");
+    }
+    let metrics = Metrics::new(&Recorder::reason_labels()).render();
+    let exposed: Vec<&str> = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE latchkey_")?.split(' ').next())
+        .map(|name| name.trim_end_matches("_seconds").trim_end_matches("_bytes"))
+        .collect();
+    assert!(exposed.len() > 8, "{metrics}");
+    for metric in &exposed {
+        let known = named.iter().any(|name| name.trim_end_matches("_bytes") == *metric);
+        assert!(known, "{metric} is not in docs/LOGGING.md");
+    }
+    let codes = Reason::ALL.iter().map(|reason| reason.code());
+    let fields =
+        ["request_id", "stage", "tenant", "credential_id", "app_id", "user_id", "outcome", "reason", "duration_us"];
+    let all: Vec<&str> = codes.chain(exposed).chain(fields).collect();
+    for name in &named {
+        let known = all.iter().any(|known| known == name || *known == name.trim_end_matches("_bytes"));
+        assert!(known, "docs/LOGGING.md names {name}, which is not in the code");
+    }
+}
+
+#[test]
+fn the_page_of_the_trail_names_every_action_and_detail() {
+    let named = first_column("docs/AUDIT.md");
+    let codes: Vec<&str> =
+        Action::ALL.iter().map(|action| action.as_str()).chain(DetailKey::ALL.iter().map(|key| key.as_str())).collect();
+    for code in &codes {
+        assert!(named.iter().any(|name| name == code), "{code} is not in docs/AUDIT.md");
+    }
+    let columns = [
+        "sequence",
+        "at_ms",
+        "actor",
+        "action",
+        "subject_kind",
+        "subject_id",
+        "details",
+        "request_id",
+        "tenant_id",
+        "hash",
+    ];
+    for name in &named {
+        assert!(codes.contains(&name.as_str()) || columns.contains(&name.as_str()), "docs/AUDIT.md names {name}");
+    }
 }

@@ -40,9 +40,9 @@ pub(super) struct Globals {
     /// How results are printed
     #[arg(long, global = true, value_enum, default_value = "table")]
     output: Output,
-    /// Only results and wrong usage, no messages
+    /// Only results and errors, no other messages
     #[arg(short, long, global = true)]
-    pub(super) quiet: bool,
+    quiet: bool,
     /// Log more; twice for everything
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,

@@ -155,6 +155,12 @@ fn issue(context: &Context, admin: &Admin, args: IssueArgs) -> Outcome {
         expires_at_ms,
         cost: args.argon2,
     };
+    if !request.cidrs.is_empty() {
+        context.tell(
+            "note: a key bound to addresses works only through gateways whose machine sets auth.trust_remote_addr: what a \
+             gateway reports is its peer, which behind a proxy is not the client",
+        );
+    }
     let issued = admin.issue_key(&args.tenant, request)?;
     print(context, &args.tenant, &issued)
 }

@@ -93,14 +93,11 @@ pub fn run() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let quiet = cli.globals.quiet;
     let code = match dispatch(cli) {
         Ok(true) => 0,
         Ok(false) => 1,
         Err(failure) => {
-            if !quiet || failure.code != 1 {
-                let _ = warn(&format!("error: {:#}\n", failure.error));
-            }
+            let _ = warn(&format!("error: {:#}\n", failure.error));
             failure.code
         }
     };
