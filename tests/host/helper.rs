@@ -61,8 +61,11 @@ async fn be_a_stranger(socket: &str) {
         let answered = crate::surface::answered(service.call(request).await.map(tonic::Response::into_inner).as_ref());
         answers.insert(*method, answered);
     }
-    let request = pb::InitRequest { config: HashMap::from([("has_service_api".to_owned(), "true".to_owned())]) };
-    let _ = service.initialize(request).await;
+    let config = [("has_service_api", "true"), ("auth_pre_auth", "false")];
+    let config = config.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let _ = service.initialize(pb::InitRequest { config: HashMap::from(config) }).await;
+    // Long enough for it to take effect, if it did.
+    sleep_ms(500).await;
     tell(&json!(answers));
 }
 

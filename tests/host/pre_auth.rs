@@ -4,7 +4,7 @@ use latchkey::pb::full::plugin as pb;
 
 use crate::support::{APP, FOREIGN_LLM, LLM, Setup, TestHost, TestStore, USER, body, context, request, run, sleep_ms};
 
-async fn ask(host: &TestHost, vendor: &str, headers: &[(&str, &str)], llm: u32) -> pb::PluginResponse {
+pub async fn ask(host: &TestHost, vendor: &str, headers: &[(&str, &str)], llm: u32) -> pb::PluginResponse {
     let mut context = context(llm);
     context.vendor = vendor.to_owned();
     let answer = host.service().process_pre_auth(request(headers, body(), context)).await;

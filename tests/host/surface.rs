@@ -119,6 +119,8 @@ fn r1_another_process_on_the_managed_socket_gets_these_two_only() {
         // Its Initialize counted for nothing either: the host's own connection goes on as before.
         host.ping().await;
         host.must_accept(&key, "afterwards").await;
+        let blocked = crate::pre_auth::ask(&host, "openai", &[("Authorization", "Bearer junk")], LLM).await;
+        assert_eq!(blocked.status_code, 401, "the stranger has switched pre-auth off");
         host.unload().await;
     });
 }
