@@ -10,10 +10,12 @@ test:
 ci:
     .ci/run
 
-# Both benchmarks, as docs/BENCHMARKS.md has them
+# All benchmarks, as docs/BENCHMARKS.md has them
 bench:
     cargo bench --bench authenticate
     cargo bench --bench wire
+    cargo bench --bench process
+    cargo bench --bench refusals
 
 # The conformance host on go-plugin
 host *ARGS:

@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "a failed test is a panic"
 )]
 
@@ -302,4 +303,21 @@ fn a_socket_that_is_taken_is_said() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let (status, said) = store.fails(&format!("serve --listen {}", taken.local_addr().unwrap()));
     assert!(status == 1 && said.contains("cannot listen"), "{said}");
+}
+
+#[test]
+fn r10_a_file_system_that_loses_data_needs_to_be_asked_for() {
+    let shm = Path::new("/dev/shm");
+    let tmpfs = rustix::fs::statfs(shm).is_ok_and(|fs| fs.f_type == 0x0102_1994);
+    let Ok(dir) = tempfile::tempdir_in(shm) else { return println!("skipped: no memory file system here") };
+    if !tmpfs {
+        return println!("skipped: no memory file system here");
+    }
+    let data = dir.path().join("data");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_latchkey"));
+    let refused = command.env_clear().arg("--data-dir").arg(&data).arg("init").output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(64), "{said}");
+    assert!(said.contains("tmpfs") && said.contains("LATCHKEY_STORE__DEV=true"), "{said}");
+    assert!(command.env("LATCHKEY_STORE__DEV", "true").status().unwrap().success());
 }

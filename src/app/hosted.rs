@@ -75,7 +75,11 @@ impl Hosted {
 
     /// Writes out what is buffered. Blocks.
     pub(super) fn flush(&self, within: Duration) {
-        if let Some(engine) = &*self.engine.lock().unwrap_or_else(PoisonError::into_inner) {
+        // Held while a store is being opened, which may take seconds; then there is nothing to write out, and an end that
+        // waited for it would come too late.
+        if let Ok(engine) = self.engine.try_lock()
+            && let Some(engine) = &*engine
+        {
             engine.flush(within);
         }
     }

@@ -31,7 +31,7 @@ use context::{Context, Failure, Globals};
 #[derive(Parser)]
 #[command(name = "latchkey", version, max_term_width = 100, arg_required_else_help = false)]
 struct Cli {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Global options")]
     globals: Globals,
     #[command(subcommand)]
     command: Command,

@@ -48,6 +48,28 @@ fn unquoted(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn h13_whatever_a_host_sends_never_fails_and_never_sets_what_is_local(
+            pairs in proptest::collection::btree_map(setting_or_anything(), any::<String>(), 0..12),
+        ) {
+            let mut values = Values::default();
+            let warnings = apply(&pairs, &mut values);
+            prop_assert!(warnings.len() <= pairs.len() + 1);
+            for setting in SETTINGS.iter().filter(|setting| setting.scope == Scope::LocalOnly) {
+                prop_assert!(!values.is_set(setting.key));
+            }
+            // And what came of it can be used.
+            let _ = crate::config::Config::new(&values);
+        }
+    }
+
+    fn setting_or_anything() -> impl Strategy<Value = String> {
+        let keys: Vec<String> = SETTINGS.iter().map(|setting| setting.key.to_owned()).collect();
+        prop_oneof![proptest::sample::select(keys), any::<String>()]
+    }
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()

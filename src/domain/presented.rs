@@ -67,6 +67,26 @@ impl<'a> Presented<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn whatever_is_presented_is_judged_in_its_length(text in any::<Vec<u8>>(), bearer in any::<bool>()) {
+            let text = if bearer { [b"Bearer ".as_slice(), &text].concat() } else { text };
+            let secret = Secret::new(text.clone());
+            if let Ok(presented) = Presented::parse(&secret) {
+                prop_assert!(presented.text().iter().all(u8::is_ascii_graphic) && text.ends_with(presented.text()));
+                prop_assert_eq!(matches!(presented.scheme(), Scheme::Jwt), presented.text().contains(&b'.'));
+            }
+        }
+
+        #[test]
+        fn text_of_a_keys_characters_is_a_key_only_with_its_checksum(text in "lk_(live|test)_[0-9A-Za-z]{20,24}_[0-9A-Za-z]{47,51}") {
+            let secret = Secret::new(text.clone().into_bytes());
+            let sealed = text.get(..text.len() - 6).is_some_and(|body| text.as_bytes().ends_with(&key_format::checksum(body.as_bytes())));
+            prop_assert!(Presented::parse(&secret).is_err() || sealed);
+        }
+    }
 
     fn reason(text: &[u8]) -> Option<Reason> {
         Presented::parse(&Secret::new(text.to_vec())).err()

@@ -146,6 +146,14 @@ mod tests {
         assert!(!path.exists());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn only_64_hexadecimal_digits_are_a_pepper(text in proptest::collection::vec(proptest::prelude::any::<u8>(), 60..70)) {
+            let digits = text.len() == 64 && text.iter().all(u8::is_ascii_hexdigit);
+            proptest::prop_assert_eq!(parse(&text).is_some(), digits);
+        }
+    }
+
     #[test]
     fn a_pepper_that_others_may_read_or_that_is_none_is_refused() {
         let dir = tempfile::tempdir().unwrap();

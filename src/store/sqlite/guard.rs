@@ -58,7 +58,7 @@ pub enum GuardError {
         wanted: &'static str,
     },
     /// A file system on which the WAL is not known to be safe.
-    #[error("the data directory {} lies on {file_system}, where SQLite's write-ahead log is not safe: use ext4, xfs, btrfs or zfs", path.display())]
+    #[error("the data directory {} lies on {file_system}, where SQLite's write-ahead log is not safe: use ext4, xfs, btrfs or zfs{}", path.display(), file_system.advice())]
     FileSystem {
         /// Which directory.
         path: PathBuf,
@@ -123,6 +123,16 @@ impl FileSystem {
             Self::Ext | Self::Xfs | Self::Btrfs | Self::Zfs => true,
             Self::Tmpfs | Self::Overlay => dev,
             Self::Other(_) => false,
+        }
+    }
+}
+
+impl FileSystem {
+    /// What else to do, as the end of a sentence.
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::Tmpfs | Self::Overlay => "; for a store to be thrown away set LATCHKEY_STORE__DEV=true",
+            _ => "",
         }
     }
 }
