@@ -119,7 +119,7 @@ pub fn init(settings: &Settings) -> Result<Initialised, InitFailure> {
     // The database last: without it there is no store.
     let names = [own_pepper.then_some(pepper::FILE_NAME), Some(key::FILE_NAME), Some(sqlite::FILE_NAME)];
     for name in names.into_iter().flatten() {
-        rename_new(&workshop.0.join(name), &data_dir.join(name))?;
+        put_in_place(&workshop.0.join(name), &data_dir.join(name))?;
     }
     sync_dir(&data_dir)?;
     let pepper = settings.pepper_file.clone().unwrap_or_else(|| data_dir.join(pepper::FILE_NAME));
@@ -168,15 +168,13 @@ fn make_dir(dir: &Path) -> Result<(), InitFailure> {
     }
 }
 
-/// Moves a file to where none is.
-fn rename_new(from: &Path, to: &Path) -> Result<(), InitFailure> {
-    let flags = rustix::fs::RenameFlags::NOREPLACE;
-    match rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, flags) {
-        Err(rustix::io::Errno::EXIST) => Err(InitFailure::Exists { path: to.to_owned() }),
-        other => {
-            other.map_err(|errno| InitFailure::Io { operation: "make", path: to.to_owned(), source: errno.into() })
-        }
-    }
+/// Puts a file where none is. A link, because it never replaces anything on any file system; the other name goes with
+/// the workshop.
+fn put_in_place(from: &Path, to: &Path) -> Result<(), InitFailure> {
+    fs::hard_link(from, to).map_err(|source| match source.kind() {
+        std::io::ErrorKind::AlreadyExists => InitFailure::Exists { path: to.to_owned() },
+        _ => InitFailure::Io { operation: "make", path: to.to_owned(), source },
+    })
 }
 
 fn sync_dir(dir: &Path) -> Result<(), InitFailure> {

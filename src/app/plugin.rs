@@ -56,6 +56,7 @@ pub fn run(environment: Environment, local: Result<Values, ConfigError>) -> Exit
         broken,
         opened_with: Mutex::default(),
         attempts: AtomicU64::new(0),
+        opening: Mutex::default(),
     });
     let deps = Deps {
         gate: Arc::clone(&hosted.gate),
@@ -84,13 +85,21 @@ struct Process {
     opened_with: Mutex<Option<BTreeMap<String, String>>>,
     /// How often the host came with a configuration: a newer one ends the tries of those before.
     attempts: AtomicU64,
+    /// One store is opened at a time. Never waited for by an answer to the host.
+    opening: Mutex<()>,
 }
 
 impl Process {
     /// Tries until the store is open, or the host comes with another configuration. Blocks.
     fn open_at_last(&self, map: &BTreeMap<String, String>, attempt: u64) {
         let mut first = true;
-        while self.attempts.load(Ordering::Acquire) == attempt && !self.configure(map, first) {
+        loop {
+            let turn = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+            // Judged in our turn: what an older configuration opened must not replace what a newer one did.
+            if self.attempts.load(Ordering::Acquire) != attempt || self.configure(map, first) {
+                return;
+            }
+            drop(turn);
             first = false;
             std::thread::sleep(TRY_AGAIN);
         }

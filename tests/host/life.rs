@@ -198,3 +198,39 @@ async fn recovers(host: &TestHost, key: &crate::support::Key) {
     }
     panic!("it does not recover");
 }
+
+#[test]
+fn h4_settings_of_the_machine_that_cannot_be_read_deny_and_say_so() {
+    run(60, async {
+        let store = TestStore::new();
+        let key = store.issue(APP, USER);
+        for (name, value) in [("LATCHKEY_CONFIG", "/nowhere/latchkey.toml"), ("LATCHKEY_AUTH__DEADLIN_MS", "1")] {
+            let host = TestHost::start(Setup::on(&store).studio().env(name, value)).await;
+            host.must_refuse(&key.text, LLM, name).await;
+            let health = host.call("health", "{}").await.unwrap();
+            assert_eq!(health["problems"][0]["code"], "configuration", "{health}");
+            assert!(health.to_string().contains(if name == "LATCHKEY_CONFIG" { value } else { name }), "{health}");
+            host.unload().await;
+        }
+    });
+}
+
+#[test]
+fn a_second_initialize_with_other_settings_takes_their_place() {
+    run(60, async {
+        let store = TestStore::new();
+        let key = store.issue(APP, USER);
+        let host = TestHost::start(Setup::on(&store)).await;
+        host.must_accept(&key, "as first configured").await;
+        for on in ["false", "true", "false", "true", "false"] {
+            let config = [("_plugin_id".to_owned(), "1".to_owned()), ("auth_pre_auth".to_owned(), on.to_owned())];
+            let request = latchkey::pb::full::plugin::InitRequest { config: config.into() };
+            assert!(host.service().initialize(request).await.unwrap().into_inner().success);
+        }
+        host.must_accept(&key, "as configured last").await;
+        sleep_ms(300).await;
+        let answer = crate::pre_auth::ask(&host, "openai", &[("Authorization", "Bearer junk")], LLM).await;
+        assert!(!answer.block, "an older configuration has won");
+        host.unload().await;
+    });
+}
