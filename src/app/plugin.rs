@@ -81,8 +81,8 @@ struct Process {
     values: Values,
     /// Why what this machine says cannot be read.
     broken: Option<Problem>,
-    /// The host's configuration that the store was last opened with.
-    opened_with: Mutex<Option<BTreeMap<String, String>>>,
+    /// The attempt that last opened the store, and the host's configuration that it did so with.
+    opened_with: Mutex<Option<(u64, BTreeMap<String, String>)>>,
     /// How often the host came with a configuration: a newer one ends the tries of those before.
     attempts: AtomicU64,
     /// One store is opened at a time. Never waited for by an answer to the host.
@@ -96,7 +96,7 @@ impl Process {
         loop {
             let turn = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
             // Judged in our turn: what an older configuration opened must not replace what a newer one did.
-            if self.attempts.load(Ordering::Acquire) != attempt || self.configure(map, first) {
+            if self.attempts.load(Ordering::Acquire) != attempt || self.configure(map, attempt, first) {
                 return;
             }
             drop(turn);
@@ -106,7 +106,7 @@ impl Process {
     }
 
     /// Merges and opens. Blocks.
-    fn configure(&self, map: &BTreeMap<String, String>, first: bool) -> bool {
+    fn configure(&self, map: &BTreeMap<String, String>, attempt: u64, first: bool) -> bool {
         let mut values = self.values.clone();
         let warnings = host::apply(map, &mut values);
         if first {
@@ -121,7 +121,7 @@ impl Process {
             }
             None => self.hosted.open(&Config::new(&values).app, Vec::new()).is_ok(),
         };
-        *self.opened_with.lock().unwrap_or_else(PoisonError::into_inner) = opened.then(|| map.clone());
+        *self.opened_with.lock().unwrap_or_else(PoisonError::into_inner) = opened.then(|| (attempt, map.clone()));
         // A configuration of this machine that cannot be read is read at the next start only.
         opened || self.broken.is_some()
     }
@@ -131,8 +131,10 @@ impl Process {
 impl Lifecycle for Arc<Process> {
     fn initialise(&self, config: BTreeMap<String, String>, runtime: HostRuntime) {
         tracing::info!(runtime = ?runtime, keys = config.len(), "initialised by the host");
-        let same = self.opened_with.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(&config);
-        if same && self.hosted.gate.is_open() {
+        let last = self.attempts.load(Ordering::Acquire);
+        let opened_with = self.opened_with.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Nothing to do only if nothing else is under way that would take its place.
+        if opened_with.is_some_and(|(attempt, map)| attempt == last && map == config) && self.hosted.gate.is_open() {
             return;
         }
         // Requests wait a little, the host does not: it holds a lock during Initialize (hazard H8).
