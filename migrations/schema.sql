@@ -71,7 +71,7 @@ CREATE TABLE credentials (
   generation        INTEGER NOT NULL,
   row_mac           BLOB    NOT NULL CHECK (length(row_mac) = 32),
   created_by        TEXT    NOT NULL,
-  created_at_ms     INTEGER NOT NULL,
+  created_at_ms     INTEGER NOT NULL, decoy INTEGER NOT NULL DEFAULT 0 CHECK (decoy IN (0, 1)),
   CHECK ((revoked_at_ms IS NULL) = (revocation_reason IS NULL))
 ) WITHOUT ROWID;
 

@@ -228,6 +228,7 @@ fn a2_a_thousand_keys_are_in_no_file_of_the_store() {
             cidrs: Vec::new(),
             not_before_ms: None,
             expires_at_ms: None,
+            decoy: false,
             cost: latchkey::verify::argon::DEFAULT_COST,
         };
         let issued = admin.issue_key("acme", request).unwrap();

@@ -25,6 +25,7 @@ const FROZEN: &[(&str, &str)] = &[
     ("sqlite/0005_create_operators.sql", "4f7a3b345e48f7efae2e9509a6cc2b6d9011d1679e8a83d0f7e62465f65b3868"),
     ("sqlite/0006_create_changes.sql", "7e9add7255229a44923afefc4e22d8f3c8082e01c10ffe5b4bd1ad3e2d893fce"),
     ("sqlite/0007_create_audit_events.sql", "556e4e38a33efa17f7c4ea71395e99a4efe534a06ed4b2b5347e39d10927be7b"),
+    ("sqlite/0008_add_decoys.sql", "30fd6e48822841c769b338569ce45a026e2da099e3acc69a9ad9cdcfa2765208"),
 ];
 
 fn root() -> PathBuf {

@@ -51,11 +51,15 @@ pub fn populate(data: &std::path::Path, count: usize) -> Vec<Secret<CredentialTe
                 not_before_ms: None,
                 expires_at_ms: Some(i64::MAX),
                 status: Status::Active,
+                replaces: None,
+                replaced: None,
+                decoy: false,
                 verifier,
                 generation: Generation::random(&*entropy).expect("random"),
                 row_mac: [0; 32],
                 created_by: "local:0".into(),
                 created_at_ms: clock.wall_ms(),
+                last_used_at_ms: None,
             };
             row.row_mac = tagger.credential_mac(&row);
             store.credentials().issue(&row, event()).expect("issued");

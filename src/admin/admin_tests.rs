@@ -6,11 +6,11 @@ use crate::secret::Secret;
 use crate::store::fake::{FakeStore, Fault};
 use crate::verify::argon;
 
-struct World {
-    store: Arc<FakeStore>,
-    clock: Arc<ManualClock>,
-    tagger: Arc<Tagger>,
-    admin: Admin,
+pub(super) struct World {
+    pub(super) store: Arc<FakeStore>,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) tagger: Arc<Tagger>,
+    pub(super) admin: Admin,
 }
 
 fn app_id(id: u32) -> AppId {
@@ -45,7 +45,7 @@ fn new_user(id: u32) -> NewUser {
     NewUser { id: user_id(id), email, name, active: true, metadata: std::collections::BTreeMap::default() }
 }
 
-fn request() -> IssueRequest {
+pub(super) fn request() -> IssueRequest {
     IssueRequest {
         app: app_id(7),
         user: user_id(9),
@@ -55,11 +55,12 @@ fn request() -> IssueRequest {
         cidrs: Vec::new(),
         not_before_ms: None,
         expires_at_ms: None,
+        decoy: false,
         cost: argon::DEFAULT_COST,
     }
 }
 
-fn world() -> World {
+pub(super) fn world() -> World {
     let store = Arc::new(FakeStore::default());
     let clock = Arc::new(ManualClock::at(1_800_000_000_000));
     let tagger = Arc::new(Tagger::new(&Secret::new(vec![7; 32])).unwrap());

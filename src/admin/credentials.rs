@@ -1,4 +1,4 @@
-//! Gateway credentials: issue, list, show, revoke.
+//! Gateway credentials: issue, list, show, revoke. [`super::lifecycle`] has what happens to them in between.
 
 use ipnet::IpNet;
 
@@ -6,7 +6,9 @@ use crate::admin::limits::{self, invalid};
 use crate::admin::{Admin, AdminError, AdminResult, all_pages, retrying};
 use crate::domain::credential::{CredentialKind, RevocationReason};
 use crate::domain::event::DetailKey;
-use crate::domain::{Action, AppId, Credential, CredentialId, Environment, Status, Subject, UserId, key_format};
+use crate::domain::{
+    Action, AppId, Credential, CredentialId, Environment, Status, Subject, Tenant, TenantStatus, UserId, key_format,
+};
 use crate::secret::{ApiKeyText, Secret, equal_in_constant_time};
 use crate::store::StoreError;
 use crate::verify::argon::{self, Cost};
@@ -30,6 +32,8 @@ pub struct IssueRequest {
     pub not_before_ms: Option<i64>,
     /// First invalid moment, milliseconds since the epoch.
     pub expires_at_ms: Option<i64>,
+    /// A honey key: refused like any other bad key, and an alarm when it is used.
+    pub decoy: bool,
     /// How expensive its stored hash is; at least OWASP's floor.
     pub cost: Cost,
 }
@@ -56,16 +60,7 @@ impl IssueRequest {
         limits::text("label", &self.label, limits::MAX_NAME)?;
         limits::scopes(&self.scopes)?;
         limits::cidrs(&self.cidrs)?;
-        let within = |time: Option<i64>| time.is_none_or(|time| (0..=limits::MAX_TIME_MS).contains(&time));
-        if !within(self.not_before_ms) || !within(self.expires_at_ms) {
-            return Err(invalid("expires", "a time from 1970 to 9999"));
-        }
-        if self.expires_at_ms.is_some_and(|end| end <= now_ms) {
-            return Err(invalid("expires", "must lie in the future"));
-        }
-        if self.expires_at_ms.zip(self.not_before_ms).is_some_and(|(end, start)| start >= end) {
-            return Err(invalid("not-before", "must lie before the expiry"));
-        }
+        limits::times(self.not_before_ms, self.expires_at_ms, now_ms)?;
         let floor = argon::DEFAULT_COST;
         if self.cost.memory_kib < floor.memory_kib || self.cost.passes < floor.passes || self.cost.lanes == 0 {
             return Err(invalid("argon2", format!("at least m={},t={},p=1", floor.memory_kib, floor.passes)));
@@ -80,14 +75,36 @@ impl Admin {
     /// # Errors
     /// When the tenant is suspended, has no such App or User, or a value does not fit.
     pub fn issue_key(&self, tenant: &str, request: IssueRequest) -> AdminResult<Issued> {
+        let tenant = self.tenant(tenant)?;
+        let issued = self.mint(&tenant, request, None)?;
+        let credential = &issued.credential;
+        let mut details = vec![
+            (DetailKey::App, credential.app.to_string()),
+            (DetailKey::User, credential.user.to_string()),
+            (DetailKey::Environment, credential.environment.as_str().to_owned()),
+            (DetailKey::Name, credential.label.clone()),
+        ];
+        details.extend(credential.expires_at_ms.map(|end| (DetailKey::ExpiresAt, end.to_string())));
+        details.extend(credential.decoy.then(|| (DetailKey::Decoy, "true".to_owned())));
+        let event = self.event(Action::CredentialIssued, Subject::Credential(credential.id), Some(tenant.id), details);
+        self.store.credentials().issue(credential, event).map_err(|error| owner_gone(error, credential, &tenant))?;
+        Ok(issued)
+    }
+
+    /// A checked request as a record and its key, not yet in the store.
+    pub(super) fn mint(
+        &self,
+        tenant: &Tenant,
+        request: IssueRequest,
+        replaces: Option<CredentialId>,
+    ) -> AdminResult<Issued> {
         let now_ms = self.clock.wall_ms();
         request.check(now_ms)?;
-        let tenant = self.tenant(tenant)?;
-        if tenant.status == crate::domain::TenantStatus::Suspended {
-            return Err(AdminError::Suspended(tenant.slug));
+        if tenant.status == TenantStatus::Suspended {
+            return Err(AdminError::Suspended(tenant.slug.clone()));
         }
-        self.app_of(&tenant, request.app)?;
-        self.user_of(&tenant, request.user)?;
+        self.app_of(tenant, request.app)?;
+        self.user_of(tenant, request.user)?;
         let id = CredentialId::random(self.entropy.as_ref())?;
         let minted = key_format::mint(&tenant.key_prefix, Some(request.environment), id, self.entropy.as_ref())?;
         let verifier = self.verifier(CredentialKind::ApiKey, tenant.id, id, minted.body(), request.cost)?;
@@ -103,28 +120,18 @@ impl Admin {
             not_before_ms: request.not_before_ms,
             expires_at_ms: request.expires_at_ms,
             status: Status::Active,
+            replaces,
+            replaced: None,
+            decoy: request.decoy,
             verifier,
             generation: self.generation()?,
             row_mac: [0; 32],
             created_by: self.actor.to_text(),
             created_at_ms: now_ms,
+            last_used_at_ms: None,
         };
         credential.row_mac = self.tagger.credential_mac(&credential);
-        let mut details = vec![
-            (DetailKey::App, credential.app.to_string()),
-            (DetailKey::User, credential.user.to_string()),
-            (DetailKey::Environment, credential.environment.as_str().to_owned()),
-            (DetailKey::Name, credential.label.clone()),
-        ];
-        details.extend(credential.expires_at_ms.map(|end| (DetailKey::ExpiresAt, end.to_string())));
-        let event = self.event(Action::CredentialIssued, Subject::Credential(id), Some(tenant.id), details);
-        match self.store.credentials().issue(&credential, event) {
-            Ok(()) => Ok(Issued { credential, key: minted.text }),
-            // Removed between the look above and the commit.
-            Err(StoreError::Missing { what: "App" }) => Err(super::not_found("App", &credential.app, &tenant)),
-            Err(StoreError::Missing { what: "User" }) => Err(super::not_found("User", &credential.user, &tenant)),
-            Err(error) => Err(error.into()),
-        }
+        Ok(Issued { credential, key: minted.text })
     }
 
     /// A credential, by its public id.
@@ -134,6 +141,17 @@ impl Admin {
     pub fn key(&self, id: CredentialId) -> AdminResult<Credential> {
         let found = self.store.credentials().look_up(id)?.row;
         found.ok_or_else(|| AdminError::NotFound { what: "credential", name: id.to_string(), place: String::new() })
+    }
+
+    /// A credential that is to be changed: a new MAC must never be put over what somebody else wrote (rule R4). Such a
+    /// row stays refused as it is.
+    pub(super) fn genuine_key(&self, id: CredentialId) -> AdminResult<Credential> {
+        let credential = self.key(id)?;
+        if equal_in_constant_time(&credential.row_mac, &self.tagger.credential_mac(&credential)) {
+            Ok(credential)
+        } else {
+            Err(AdminError::Forged(id.to_string()))
+        }
     }
 
     /// The slug of the tenant that a credential belongs to.
@@ -162,11 +180,7 @@ impl Admin {
     /// When there is none, or its row is forged.
     pub fn revoke_key(&self, id: CredentialId, reason: RevocationReason) -> AdminResult<Revoked> {
         retrying(|| {
-            let mut credential = self.key(id)?;
-            // A new MAC must never be put over what somebody else wrote (rule R4). It is refused as it is.
-            if !equal_in_constant_time(&credential.row_mac, &self.tagger.credential_mac(&credential)) {
-                return Err(AdminError::Forged(id.to_string()));
-            }
+            let mut credential = self.genuine_key(id)?;
             if matches!(credential.status, Status::Revoked { .. }) {
                 return Ok(Revoked { credential, already: true });
             }
@@ -180,5 +194,14 @@ impl Admin {
             self.store.credentials().update(&credential, expected, event)?;
             Ok(Revoked { credential, already: false })
         })
+    }
+}
+
+/// Removed between the look before and the commit.
+pub(super) fn owner_gone(error: StoreError, credential: &Credential, tenant: &Tenant) -> AdminError {
+    match error {
+        StoreError::Missing { what: "App" } => super::not_found("App", &credential.app, tenant),
+        StoreError::Missing { what: "User" } => super::not_found("User", &credential.user, tenant),
+        error => error.into(),
     }
 }

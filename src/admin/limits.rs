@@ -81,6 +81,21 @@ pub(super) fn cidrs(values: &[IpNet]) -> AdminResult<()> {
     }
 }
 
+/// Times that can be written down, in their order, the end still to come.
+pub(super) fn times(not_before_ms: Option<i64>, expires_at_ms: Option<i64>, now_ms: i64) -> AdminResult<()> {
+    let within = |time: Option<i64>| time.is_none_or(|time| (0..=MAX_TIME_MS).contains(&time));
+    if !within(not_before_ms) || !within(expires_at_ms) {
+        return Err(invalid("expires", "a time from 1970 to 9999"));
+    }
+    if expires_at_ms.is_some_and(|end| end <= now_ms) {
+        return Err(invalid("expires", "must lie in the future"));
+    }
+    if expires_at_ms.zip(not_before_ms).is_some_and(|(end, start)| start >= end) {
+        return Err(invalid("not-before", "must lie before the expiry"));
+    }
+    Ok(())
+}
+
 pub(super) fn namespaces(values: &[String]) -> AdminResult<()> {
     count("namespace", values.len(), MAX_NAMESPACES)?;
     values.iter().try_for_each(|value| name("namespace", value))

@@ -7,6 +7,7 @@
 
 mod apps;
 mod credentials;
+mod lifecycle;
 pub mod limits;
 mod operators;
 mod tenants;
@@ -25,6 +26,7 @@ use crate::verify::tag::Tagger;
 
 pub use apps::{AppChanges, NewApp};
 pub use credentials::{IssueRequest, Issued, Revoked};
+pub use lifecycle::{KeyChanges, MAX_GRACE_MS, RotateRequest, Rotated};
 pub use operators::IssuedToken;
 pub use tenants::{NewTenant, TenantChanges};
 pub use users::{NewUser, UserChanges};
@@ -77,6 +79,14 @@ pub enum AdminError {
     /// A row that somebody without the pepper wrote: nothing is signed on top of it (rule R4).
     #[error("the row of credential {0} was not written by Latchkey: it is refused everywhere, and stays so")]
     Forged(String),
+    /// A credential that is past what was asked for.
+    #[error("credential {id} {state}")]
+    NotInForce {
+        /// Which.
+        id: String,
+        /// What it is, and what to do instead.
+        state: String,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -205,3 +215,7 @@ fn all_pages<T, K>(
 #[cfg(test)]
 #[path = "admin_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "lifecycle_tests.rs"]
+mod lifecycle_tests;

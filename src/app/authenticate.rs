@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use crate::app::engine::Engine;
 use crate::app::{OpenFailure, Settings};
+pub use crate::authenticate::explain::{Asked, Explanation, Outcome};
+
+use crate::authenticate::explain::Explainer;
 use crate::authenticate::record::Recorder;
 use crate::authenticate::{Attempt, Decision, RequestedLlm, Stage};
 use crate::domain::LlmId;
@@ -27,6 +30,15 @@ pub struct Question {
     pub remote: Option<IpAddr>,
 }
 
+impl Question {
+    fn attempt(&self) -> Attempt<'_> {
+        let llm = RequestedLlm { id: self.llm_id, slug: self.llm_slug.as_deref() };
+        // Asked for no LLM, it says who this is, as the look-ups do.
+        let stage = if llm.is_none() { Stage::LookUp } else { Stage::CommandLine };
+        Attempt { stage, llm, namespace: self.namespace.as_deref(), remote: self.remote, request_id: "" }
+    }
+}
+
 /// What a gateway would be told, field by field as in its `AuthResponse`.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Answer {
@@ -42,7 +54,7 @@ pub struct Answer {
     pub error_message: String,
 }
 
-/// Decides once. Why it was refused is in the log (and later in `key explain`), not in the answer.
+/// Decides once. Why it was refused is in the log and in `key explain`, not in the answer.
 ///
 /// # Errors
 /// When the store cannot be opened.
@@ -55,11 +67,7 @@ pub fn once(
     let opened = crate::app::open(settings, ProcessKind::Command)?;
     let metrics = Arc::new(Metrics::new(&Recorder::reason_labels()));
     let engine = Engine::start(&opened, settings, &metrics)?;
-    let llm = RequestedLlm { id: question.llm_id, slug: question.llm_slug.as_deref() };
-    // Asked for no LLM, it says who this is, as the look-ups do.
-    let stage = if llm.is_none() { Stage::LookUp } else { Stage::CommandLine };
-    let namespace = question.namespace.as_deref();
-    let attempt = Attempt { stage, llm, namespace, remote: question.remote, request_id: "" };
+    let attempt = question.attempt();
     let answer = runtime.block_on(engine.authenticator.authenticate(credential, &attempt, |decision| match decision {
         Decision::Grant(grant) => Answer {
             authenticated: true,
@@ -72,4 +80,20 @@ pub fn once(
     }));
     engine.flush(Duration::from_secs(1));
     Ok(answer)
+}
+
+/// Every condition that a request is judged by, and how it turns out. For admins.
+///
+/// # Errors
+/// When the store cannot be opened or read.
+pub fn explain(settings: &Settings, asked: Asked<'_>, question: &Question) -> Result<Explanation, OpenFailure> {
+    let opened = crate::app::open(settings, ProcessKind::Command)?;
+    let explainer = Explainer {
+        store: opened.store.as_ref(),
+        tagger: &opened.tagger,
+        llm_grants: settings.authenticate.llm_grants,
+        now_ms: opened.clock.wall_ms(),
+    };
+    let told = explainer.explain(asked, &question.attempt());
+    told.map_err(|error| OpenFailure::System(std::io::Error::other(error)))
 }

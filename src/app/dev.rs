@@ -95,6 +95,7 @@ pub fn store(settings: &mut Settings) -> Result<DevStore, InitFailure> {
         cidrs: Vec::new(),
         not_before_ms: None,
         expires_at_ms: None,
+        decoy: false,
         cost: DEFAULT_COST,
     };
     store.key = admin.issue_key("acme", request)?.key;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::app::{OpenFailure, Opened, Settings};
 use crate::audit::decisions::DecisionSink;
 use crate::authenticate::record::Recorder;
+use crate::authenticate::usage::{self, Usage};
 use crate::authenticate::{Authenticator, Gate, Parts, Problem};
 use crate::clock::{EntropyError, ExpiryClock};
 use crate::directory::local::LocalDirectory;
@@ -63,6 +64,8 @@ impl Engine {
             clock: Arc::clone(&opened.clock),
             expiry,
             recorder,
+            usage: Usage::start(Arc::clone(&store), Arc::clone(&opened.clock), usage::INTERVAL)
+                .map_err(OpenFailure::System)?,
         };
         let authenticator = Arc::new(Authenticator::new(parts, settings.authenticate.clone()));
         let stop = Arc::new(AtomicBool::new(false));
@@ -72,7 +75,8 @@ impl Engine {
 
     /// Writes out what is buffered, for at most `within`. Blocks.
     pub fn flush(&self, within: Duration) {
-        self.decisions.flush(within);
+        self.decisions.flush(within / 2);
+        self.authenticator.flush(within / 2);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::authenticate::testing::{LLM, World, attempt};
-use crate::domain::credential::{RevocationReason, Status};
+use crate::domain::credential::{Replaced, RevocationReason, Status};
 use crate::domain::{LlmId, Reason, TenantStatus};
 use crate::store::fake::Fault;
 
@@ -274,4 +274,61 @@ async fn h10_a_directory_that_does_not_answer_is_given_up_on() {
     assert_eq!(started.elapsed(), Settings::default().deadline);
     world.hang_directory(false);
     assert_eq!(world.ask(&key).await, Ok(7));
+}
+
+#[tokio::test]
+async fn b3_an_old_key_is_good_during_its_grace_and_says_when_it_ends() {
+    let world = World::new();
+    let now = world.clock.wall_ms();
+    let (id, key) = world.issue(|row| row.expires_at_ms = Some(now + 9_000));
+    assert_eq!(world.ask(&key).await, Ok(7));
+    let by = crate::domain::CredentialId::from_bytes([8; 16]);
+    world.change_credential(id, |row| row.replaced = Some(Replaced { by, grace_until_ms: now + 5_000 }));
+    let claims = |decision: Decision<'_>| match decision {
+        Decision::Grant(grant) => grant.claims().to_vec(),
+        Decision::Deny(denial) => panic!("{:?}", denial.reason()),
+    };
+    let told = world.authenticator.authenticate(&key, &attempt(), claims).await;
+    let end = crate::clock::rfc3339(now + 5_000);
+    assert!(told.contains(&("sunset", end.clone())) && told.contains(&("expires_at", end)), "{told:?}");
+    world.clock.advance(Duration::from_millis(4_999));
+    assert_eq!(world.ask(&key).await, Ok(7));
+    world.clock.advance(Duration::from_millis(1));
+    assert_eq!(world.ask(&key).await, Err(Reason::GraceEnded), "cached or not");
+}
+
+#[tokio::test]
+async fn a_honey_key_is_refused_only_when_its_secret_was_shown() {
+    let world = World::new();
+    let (id, key) = world.issue(|row| row.decoy = true);
+    assert_eq!(world.ask(&World::forged_key(id)).await, Err(Reason::WrongSecret), "a guess is no alarm");
+    assert_eq!(world.ask(&key).await, Err(Reason::HoneyKey));
+    assert_eq!(world.ask(&key).await, Err(Reason::HoneyKey), "never cached as good");
+    assert!(Reason::HoneyKey.alarm().is_some());
+}
+
+#[tokio::test]
+async fn a_use_is_noted_once_a_minute_and_only_for_gateways() {
+    let world = World::new();
+    let (id, key) = world.issue(|_| {});
+    let noted = |world: &World| {
+        world.authenticator.flush(Duration::from_secs(5));
+        world.store.credentials().look_up(id).unwrap().row.unwrap().last_used_at_ms
+    };
+    let looking = Attempt { stage: Stage::LookUp, ..attempt() };
+    assert_eq!(world.ask_with(&key, &looking).await, Ok(7));
+    assert_eq!(noted(&world), None, "a look-up is no use");
+    let first = world.clock.wall_ms();
+    assert_eq!(world.ask(&key).await, Ok(7));
+    assert_eq!(noted(&world), Some(first));
+    world.clock.advance(Duration::from_secs(59));
+    assert_eq!(world.ask(&key).await, Ok(7));
+    assert_eq!(noted(&world), Some(first), "within a minute of the last");
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(world.ask(&key).await, Ok(7));
+    assert_eq!(noted(&world), Some(first + 60_000));
+    world.change_credential(id, |row| row.status = Status::Revoked { at_ms: 1, reason: RevocationReason::Superseded });
+    world.clock.advance(Duration::from_secs(600));
+    assert_eq!(world.ask(&key).await, Err(Reason::Revoked));
+    assert_eq!(noted(&world), Some(first + 60_000), "a refusal is no use");
 }

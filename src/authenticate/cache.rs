@@ -5,11 +5,13 @@
 //! and stops holding (`store::feed`). Only facts are kept: no decision, no [`super::Grant`] (rule R14).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use quick_cache::sync::Cache;
 use sha2::Sha256;
 
+use crate::authenticate::link::Facts;
 use crate::domain::{App, Position, Subject, Tenant, User};
 use crate::store::feed::{ChangeFeed, Era, Vintage};
 use crate::verify::Verified;
@@ -25,6 +27,7 @@ pub struct Entry {
     user: User,
     vintage: Vintage,
     claims: Vec<(&'static str, String)>,
+    used_at_ms: AtomicI64,
 }
 
 impl Entry {
@@ -46,15 +49,29 @@ impl Entry {
             Subject::User(credential.user),
         ];
         let vintage = Vintage { era, position, stripes: feed.stripes(subjects) };
-        let claims = vec![
+        let mut claims = vec![
             ("tenant", tenant.slug.clone()),
             ("credential_id", credential.id.to_string()),
             ("credential_kind", "api_key".to_owned()),
             ("scopes", credential.scopes.join(" ")),
             ("environment", credential.environment.as_str().to_owned()),
-            ("expires_at", credential.expires_at_ms.map_or_else(String::new, crate::clock::rfc3339)),
+            ("expires_at", credential.end_ms().map_or_else(String::new, crate::clock::rfc3339)),
         ];
-        Self { verified, tenant, app, user, vintage, claims }
+        // Said only while an old credential lives out its grace (RFC 8594 names the idea).
+        claims.extend(credential.replaced.and(credential.end_ms()).map(|end| ("sunset", crate::clock::rfc3339(end))));
+        let used_at_ms = AtomicI64::new(credential.last_used_at_ms.unwrap_or(0));
+        Self { verified, tenant, app, user, vintage, claims, used_at_ms }
+    }
+
+    /// Whether a use at `now_ms` is worth a note, the last being at least `resolution_ms` ago. Says so once.
+    pub(super) fn use_is_due(&self, now_ms: i64, resolution_ms: i64) -> bool {
+        let noted = self.used_at_ms.load(Ordering::Relaxed);
+        now_ms.saturating_sub(noted) >= resolution_ms
+            && self.used_at_ms.compare_exchange(noted, now_ms, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    pub(super) fn facts(&self) -> Facts<'_> {
+        Facts { credential: self.verified.credential(), tenant: &self.tenant, app: &self.app, user: &self.user }
     }
 
     /// The proven credential.

@@ -64,7 +64,7 @@ impl<'a> Grant<'a> {
     }
 
     /// What the gateway is told about the credential: `tenant`, `credential_id`, `credential_kind`, `scopes`,
-    /// `environment`, `expires_at`. Made once for each cached entry.
+    /// `environment`, `expires_at`, and `sunset` while an old credential lives out its grace. Made once for each cached entry.
     pub fn claims(&self) -> &'a [(&'static str, String)] {
         self.entry.claims()
     }
@@ -80,12 +80,16 @@ impl<'a> Grant<'a> {
 #[expect(clippy::needless_pass_by_value, reason = "a step consumes the one before it")]
 pub fn grant<'a>(linked: Linked<'a>, attempt: &Attempt<'_>, local: LlmGrants) -> Result<Grant<'a>, Reason> {
     let entry = linked.entry();
-    let granted = Ok(Grant { entry });
+    check_llm(entry.app(), entry.tenant(), attempt, local)?;
+    Ok(Grant { entry })
+}
+
+pub(super) fn check_llm(app: &App, tenant: &Tenant, attempt: &Attempt<'_>, local: LlmGrants) -> Result<(), Reason> {
     let asked = attempt.llm;
     if asked.is_none() && attempt.stage == Stage::LookUp {
-        return granted;
+        return Ok(());
     }
-    let llms = &entry.app().llms;
+    let llms = &app.llms;
     if let (Some(id), Some(slug)) = (asked.id, asked.slug) {
         let contradicts = |known: &str, of| (of == id) != (known == slug);
         if llms.iter().any(|llm| llm.slug.as_deref().is_some_and(|known| contradicts(known, llm.id))) {
@@ -93,8 +97,8 @@ pub fn grant<'a>(linked: Linked<'a>, attempt: &Attempt<'_>, local: LlmGrants) ->
         }
     }
     // A tenant may loosen this rule only where the machine's own configuration lets it.
-    if local == LlmGrants::Unchecked && entry.tenant().llm_grants == LlmGrants::Unchecked {
-        return granted;
+    if local == LlmGrants::Unchecked && tenant.llm_grants == LlmGrants::Unchecked {
+        return Ok(());
     }
     if asked.is_none() {
         return Err(Reason::LlmMissing);
@@ -103,5 +107,5 @@ pub fn grant<'a>(linked: Linked<'a>, attempt: &Attempt<'_>, local: LlmGrants) ->
         Some(id) => llms.iter().any(|llm| llm.id == id),
         None => llms.iter().any(|llm| llm.slug.is_some() && llm.slug.as_deref() == asked.slug),
     };
-    if found { granted } else { Err(Reason::LlmNotGranted) }
+    if found { Ok(()) } else { Err(Reason::LlmNotGranted) }
 }

@@ -5,7 +5,15 @@ use std::net::IpAddr;
 
 use crate::authenticate::attempt::Attempt;
 use crate::authenticate::cache::Entry;
-use crate::domain::{Reason, TenantStatus};
+use crate::domain::{App, Credential, Reason, Tenant, TenantStatus, User};
+
+/// What the conditions are judged on.
+pub(super) struct Facts<'a> {
+    pub(super) credential: &'a Credential,
+    pub(super) tenant: &'a Tenant,
+    pub(super) app: &'a App,
+    pub(super) user: &'a User,
+}
 
 /// Facts that hold together for this request. Borrowed, so it ends with it.
 pub struct Linked<'a> {
@@ -19,37 +27,37 @@ impl<'a> Linked<'a> {
     }
 }
 
+/// One condition on the links and the request: the reason to refuse, if it fails.
+pub(super) type LinkCheck = fn(&Facts<'_>, &Attempt<'_>) -> Option<Reason>;
+
+/// Every condition in the order in which it is judged, with what it asserts.
+pub(super) const LINKS: &[(&str, LinkCheck)] = &[
+    ("its tenant is the one it names", |f, _| (f.tenant.id != f.credential.tenant).then_some(Reason::TenantUnknown)),
+    ("its tenant is active", |f, _| (f.tenant.status != TenantStatus::Active).then_some(Reason::TenantSuspended)),
+    ("its tenant may be used in the gateway's namespace", |f, attempt| {
+        (!f.tenant.allows_namespace(attempt.namespace)).then_some(Reason::NamespaceNotAllowed)
+    }),
+    ("its App belongs to the tenant", |f, _| {
+        (f.app.tenant != f.tenant.id || f.app.id != f.credential.app).then_some(Reason::AppUnknown)
+    }),
+    ("its App is active", |f, _| (!f.app.active).then_some(Reason::AppInactive)),
+    ("its User belongs to the tenant", |f, _| {
+        (f.user.tenant != f.tenant.id || f.user.id != f.credential.user).then_some(Reason::UserUnknown)
+    }),
+    ("its User is active", |f, _| (!f.user.active).then_some(Reason::UserInactive)),
+    ("it may be used from the client's address", |f, attempt| {
+        let cidrs = &f.credential.cidrs;
+        let allowed = |address: IpAddr| cidrs.iter().any(|net| net.contains(&address.to_canonical()));
+        (!cidrs.is_empty() && !attempt.remote.is_some_and(allowed)).then_some(Reason::AddressNotAllowed)
+    }),
+];
+
 /// Judges the links.
 ///
 /// # Errors
 /// The first link that does not hold.
 pub fn link<'a>(entry: &'a Entry, attempt: &Attempt<'_>) -> Result<Linked<'a>, Reason> {
-    let credential = entry.verified().credential();
-    let (tenant, app, user) = (entry.tenant(), entry.app(), entry.user());
-    if tenant.id != credential.tenant {
-        return Err(Reason::TenantUnknown);
-    }
-    if tenant.status != TenantStatus::Active {
-        return Err(Reason::TenantSuspended);
-    }
-    if !tenant.allows_namespace(attempt.namespace) {
-        return Err(Reason::NamespaceNotAllowed);
-    }
-    if app.tenant != tenant.id || app.id != credential.app {
-        return Err(Reason::AppUnknown);
-    }
-    if !app.active {
-        return Err(Reason::AppInactive);
-    }
-    if user.tenant != tenant.id || user.id != credential.user {
-        return Err(Reason::UserUnknown);
-    }
-    if !user.active {
-        return Err(Reason::UserInactive);
-    }
-    let allowed = |address: IpAddr| credential.cidrs.iter().any(|net| net.contains(&address.to_canonical()));
-    if !credential.cidrs.is_empty() && !attempt.remote.is_some_and(allowed) {
-        return Err(Reason::AddressNotAllowed);
-    }
-    Ok(Linked { entry })
+    let facts = entry.facts();
+    let failed = LINKS.iter().find_map(|(_, check)| check(&facts, attempt));
+    failed.map_or(Ok(Linked { entry }), Err)
 }

@@ -14,12 +14,14 @@
 
 pub mod attempt;
 pub mod cache;
+pub mod explain;
 pub mod gate;
 pub mod grant;
 pub mod link;
 pub mod record;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +33,7 @@ pub use link::Linked;
 
 use crate::authenticate::cache::{Entry, VerifiedCache};
 use crate::authenticate::record::Recorder;
+use crate::authenticate::usage::Usage;
 use crate::clock::{Clock, ExpiryClock, WALL_CLOCK_LAG_ALARM_MS};
 use crate::directory::{Directory, Linkage};
 use crate::domain::{Denial, LlmGrants, Presented, Reason};
@@ -82,6 +85,7 @@ pub struct Authenticator {
     clock: Arc<dyn Clock>,
     expiry: Arc<ExpiryClock>,
     recorder: Recorder,
+    usage: Usage,
     settings: Settings,
 }
 
@@ -103,14 +107,16 @@ pub struct Parts {
     pub expiry: Arc<ExpiryClock>,
     /// Where outcomes go.
     pub recorder: Recorder,
+    /// Where uses are noted.
+    pub usage: Usage,
 }
 
 impl Authenticator {
     /// Puts the parts together.
     pub fn new(parts: Parts, settings: Settings) -> Self {
-        let Parts { store, verifier, directory, feed, cache_key, clock, expiry, recorder } = parts;
+        let Parts { store, verifier, directory, feed, cache_key, clock, expiry, recorder, usage } = parts;
         let cache = VerifiedCache::new(settings.cache_entries, &cache_key);
-        Self { store, verifier, directory, cache, feed, clock, expiry, recorder, settings }
+        Self { store, verifier, directory, cache, feed, clock, expiry, recorder, usage, settings }
     }
 
     /// Decides, records the outcome, and hands the decision to `answer`, the only place where a
@@ -130,8 +136,10 @@ impl Authenticator {
             Ok(entry) => entry,
             Err(refused) => return self.refuse(&refused, Some(&presented), attempt, started_ns, answer),
         };
-        match self.judge(&entry, attempt) {
+        let now_ms = self.expiry.now_ms();
+        match self.judge(&entry, attempt, now_ms) {
             Ok(grant) => {
+                self.usage.note(&entry, attempt, now_ms);
                 self.recorder.accepted(&entry, attempt, self.elapsed_ns(started_ns));
                 answer(Decision::Grant(grant))
             }
@@ -143,8 +151,8 @@ impl Authenticator {
     }
 
     /// The rules that are judged on every request, cached facts or not.
-    fn judge<'a>(&self, entry: &'a Entry, attempt: &Attempt<'_>) -> Result<Grant<'a>, Reason> {
-        entry.verified().credential().check_validity(self.expiry.now_ms())?;
+    fn judge<'a>(&self, entry: &'a Entry, attempt: &Attempt<'_>, now_ms: i64) -> Result<Grant<'a>, Reason> {
+        entry.verified().credential().check_validity(now_ms)?;
         let linked = link::link(entry, attempt)?;
         grant::grant(linked, attempt, self.settings.llm_grants)
     }
@@ -217,6 +225,11 @@ impl Authenticator {
 
     fn metrics(&self) -> &Metrics {
         self.recorder.metrics()
+    }
+
+    /// Writes out when credentials were last used, for at most `within`. Blocks.
+    pub fn flush(&self, within: Duration) {
+        self.usage.flush(within);
     }
 
     /// The change feed as this authenticator's cache sees it.

@@ -21,6 +21,8 @@ use crate::verify::Refused;
 const SEEN: usize = 1024;
 /// A decision that takes longer than this is worth a warning.
 const SLOW_NS: u64 = 100_000_000;
+/// Alarms logged one by one each second.
+const ALARMS_PER_SECOND: u32 = 10;
 
 /// Where outcomes go.
 pub struct Recorder {
@@ -31,9 +33,31 @@ pub struct Recorder {
     /// Hashes of the last failures by (request id, digest): a small direct-mapped table. A collision
     /// counts one failure twice, never hides another.
     seen: Box<[AtomicU64]>,
-    per_second: u32,
+    lines: Lines,
+    alarms: Lines,
+}
+
+/// At most so many lines a second.
+struct Lines {
+    per_second: u64,
     second: AtomicU64,
-    logged: AtomicU64,
+    asked: AtomicU64,
+}
+
+impl Lines {
+    fn new(per_second: u32) -> Self {
+        Self { per_second: u64::from(per_second), second: AtomicU64::new(0), asked: AtomicU64::new(0) }
+    }
+
+    /// None while this second's lines are used up; else how many were suppressed before.
+    fn take(&self, boot_ns: u64) -> Option<u64> {
+        let now = boot_ns / 1_000_000_000;
+        let mut suppressed = 0;
+        if self.second.swap(now, Ordering::AcqRel) != now {
+            suppressed = self.asked.swap(0, Ordering::AcqRel).saturating_sub(self.per_second);
+        }
+        (self.asked.fetch_add(1, Ordering::AcqRel) < self.per_second).then_some(suppressed)
+    }
 }
 
 impl Recorder {
@@ -50,9 +74,8 @@ impl Recorder {
             clock,
             hasher: RandomState::new(),
             seen: (0..SEEN).map(|_| AtomicU64::new(0)).collect(),
-            per_second,
-            second: AtomicU64::new(0),
-            logged: AtomicU64::new(0),
+            lines: Lines::new(per_second),
+            alarms: Lines::new(ALARMS_PER_SECOND),
         }
     }
 
@@ -121,18 +144,29 @@ impl Recorder {
             known: known.map(|row| (row.id, row.tenant, row.app, row.user)),
             request_id: attempt.request_id,
         });
-        if refused.reason == Reason::RowForged {
-            let id = known.map(|row| row.id.to_string());
-            tracing::error!(
-                credential_id = id,
-                "a credential's row was changed by somebody without the pepper; it is refused"
-            );
+        if let Some(text) = refused.reason.alarm() {
+            self.alarm(text, refused, attempt);
         }
         self.log_refusal(refused, attempt, duration_ns);
     }
 
+    /// At error, whatever else is suppressed: somebody must look.
+    fn alarm(&self, text: &'static str, refused: &Refused, attempt: &Attempt<'_>) {
+        let Some(suppressed) = self.alarms.take(self.clock.boot_ns()) else { return };
+        let known = refused.known.as_deref();
+        tracing::error!(
+            alarm = refused.reason.code(),
+            request_id = attempt.request_id,
+            stage = attempt.stage.as_str(),
+            credential_id = known.map(|row| row.id.to_string()),
+            remote = attempt.remote.map(|address| address.to_string()),
+            suppressed,
+            "{text}"
+        );
+    }
+
     fn log_refusal(&self, refused: &Refused, attempt: &Attempt<'_>, duration_ns: u64) {
-        let Some(suppressed) = self.may_log() else { return };
+        let Some(suppressed) = self.lines.take(self.clock.boot_ns()) else { return };
         if suppressed > 0 {
             tracing::info!(suppressed, "refusals not logged one by one in the last second with any");
         }
@@ -148,16 +182,6 @@ impl Recorder {
             duration_us = duration_ns / 1000,
             "refused"
         );
-    }
-
-    /// None while this second's lines are used up; else how many were suppressed before.
-    fn may_log(&self) -> Option<u64> {
-        let now = self.clock.boot_ns() / 1_000_000_000;
-        let mut suppressed = 0;
-        if self.second.swap(now, Ordering::AcqRel) != now {
-            suppressed = self.logged.swap(0, Ordering::AcqRel).saturating_sub(u64::from(self.per_second));
-        }
-        (self.logged.fetch_add(1, Ordering::AcqRel) < u64::from(self.per_second)).then_some(suppressed)
     }
 
     fn was_counted(&self, request_id: &str, digest: Option<Digest>) -> bool {

@@ -98,6 +98,12 @@ impl World {
             clock: clock.clone(),
             expiry,
             recorder,
+            usage: crate::authenticate::usage::Usage::start(
+                store.clone(),
+                clock.clone(),
+                std::time::Duration::from_secs(3600),
+            )
+            .unwrap(),
         };
         let authenticator = Arc::new(Authenticator::new(parts, settings));
         let world = Self { store, clock, metrics, authenticator, tagger, hangs, meanwhile };
@@ -179,11 +185,15 @@ impl World {
             not_before_ms: None,
             expires_at_ms: None,
             status: Status::Active,
+            replaces: None,
+            replaced: None,
+            decoy: false,
             verifier,
             generation: Generation(1),
             row_mac: [0; 32],
             created_by: "test".into(),
             created_at_ms: self.clock.wall_ms(),
+            last_used_at_ms: None,
         };
         shape(&mut row);
         row.row_mac = self.tagger.credential_mac(&row);
@@ -257,6 +267,10 @@ impl World {
     pub fn meanwhile(&self, happen: impl FnOnce(&Self) + Send + 'static) {
         let world = self.clone();
         *self.meanwhile.lock().unwrap() = Some(Box::new(move || happen(&world)));
+    }
+
+    pub fn tagger(&self) -> &Tagger {
+        &self.tagger
     }
 
     pub fn argon_jobs(&self) -> u64 {

@@ -15,7 +15,7 @@ use crate::secret::{CredentialText, Secret};
 const MAX_INPUT: u64 = 1024 * 1024;
 
 #[derive(clap::Args)]
-pub(super) struct AuthenticateArgs {
+pub(super) struct QuestionArgs {
     /// The LLM that the request is for, by the host's id; without it and --llm-slug only who it is
     #[arg(long)]
     llm_id: Option<LlmId>,
@@ -30,18 +30,23 @@ pub(super) struct AuthenticateArgs {
     namespace: Option<String>,
 }
 
-pub(super) fn run(context: &Context, args: AuthenticateArgs) -> Outcome {
+impl From<QuestionArgs> for Question {
+    fn from(args: QuestionArgs) -> Self {
+        let QuestionArgs { llm_id, llm_slug, remote_addr, namespace } = args;
+        Self { llm_id, llm_slug, namespace, remote: remote_addr }
+    }
+}
+
+pub(super) fn run(context: &Context, args: QuestionArgs) -> Outcome {
     let config = context.settings()?;
     let credential = read(context)?;
-    let AuthenticateArgs { llm_id, llm_slug, remote_addr, namespace } = args;
-    let question = Question { llm_id, llm_slug, namespace, remote: remote_addr };
-    let answer = once(&config.app, &credential, &question)?;
+    let answer = once(&config.app, &credential, &args.into())?;
     context.line(&serde_json::to_string(&answer).map_err(anyhow::Error::from)?)?;
     Ok(answer.authenticated)
 }
 
 /// Reads all of stdin, less the line end that a shell's `echo` adds.
-fn read(context: &Context) -> Result<Secret<CredentialText>, crate::cli::context::Failure> {
+pub(super) fn read(context: &Context) -> Result<Secret<CredentialText>, crate::cli::context::Failure> {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
         context.tell("Paste the credential, then Enter and Ctrl-D:");

@@ -9,10 +9,11 @@ use zeroize::Zeroizing;
 
 use crate::admin::{Admin, IssueRequest, Issued};
 use crate::cli::Outcome;
-use crate::cli::context::{Context, Failure};
+use crate::cli::context::Context;
 use crate::cli::output::{self, Listing};
 use crate::cli::parse::{self, moment_text};
 use crate::cli::views::KeyView;
+use crate::cli::{explain, lifecycle};
 use crate::domain::credential::RevocationReason;
 use crate::domain::{AppId, CredentialId, Environment, UserId};
 use crate::verify::argon::Cost;
@@ -57,6 +58,9 @@ pub(super) struct IssueArgs {
     /// The first moment at which it is no longer valid, as in RFC 3339
     #[arg(long, value_name = "MOMENT", value_parser = parse::moment_ms, conflicts_with = "expires_in")]
     expires_at: Option<i64>,
+    /// A honey key: lay it where no one should look; it is refused, and an alarm when it is used
+    #[arg(long)]
+    decoy: bool,
     /// Cost of its stored hash: memory in KiB, passes, lanes
     #[arg(long, value_name = "m=KIB,t=N,p=N", value_parser = parse::cost, default_value = "m=19456,t=2,p=1")]
     argon2: Cost,
@@ -77,6 +81,12 @@ pub(super) enum KeyCommand {
         /// Its id
         credential_id: CredentialId,
     },
+    /// Change what one is bound to, at once; the key itself stays
+    Set(Box<lifecycle::SetArgs>),
+    /// Put a new key in the place of one, which stays good for a while; the new key is printed once, on stdout
+    Rotate(lifecycle::RotateArgs),
+    /// Every condition that a request with a key is judged by, and which one fails
+    Explain(explain::ExplainArgs),
     /// Take one back, at once and for good
     Revoke {
         /// Its id
@@ -93,8 +103,15 @@ fn reason_parser() -> impl clap::builder::TypedValueParser<Value = RevocationRea
 }
 
 pub(super) fn run(context: &Context, command: KeyCommand) -> Outcome {
+    let command = match command {
+        KeyCommand::Explain(args) => return explain::run(context, args),
+        other => other,
+    };
     let admin = context.admin()?;
     match command {
+        KeyCommand::Explain(_) => Ok(true),
+        KeyCommand::Set(args) => lifecycle::set(context, &admin, *args),
+        KeyCommand::Rotate(args) => lifecycle::rotate(context, &admin, &args),
         KeyCommand::Issue(args) => issue(context, &admin, *args),
         KeyCommand::List { tenant } => {
             let columns = &["credential_id", "app_id", "user_id", "label", "environment", "status", "expires_at"];
@@ -134,13 +151,7 @@ struct IssuedView<'a> {
 }
 
 fn issue(context: &Context, admin: &Admin, args: IssueArgs) -> Outcome {
-    let expires_at_ms = match args.expires_in {
-        Some(length) => {
-            let end = admin.now_ms().checked_add(length);
-            Some(end.ok_or_else(|| Failure::usage("--expires-in lies too far in the future"))?)
-        }
-        None => args.expires_at,
-    };
+    let expires_at_ms = lifecycle::end_ms(admin, args.expires_in, args.expires_at)?;
     let request = IssueRequest {
         app: args.app,
         user: args.user,
@@ -153,6 +164,7 @@ fn issue(context: &Context, admin: &Admin, args: IssueArgs) -> Outcome {
         cidrs: args.cidrs,
         not_before_ms: args.not_before,
         expires_at_ms,
+        decoy: args.decoy,
         cost: args.argon2,
     };
     if !request.cidrs.is_empty() {
@@ -166,7 +178,7 @@ fn issue(context: &Context, admin: &Admin, args: IssueArgs) -> Outcome {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the key is shown, this once")]
-fn print(context: &Context, tenant: &str, issued: &Issued) -> Outcome {
+pub(super) fn print(context: &Context, tenant: &str, issued: &Issued) -> Outcome {
     let credential = &issued.credential;
     let key = std::str::from_utf8(issued.key.expose()).map_err(anyhow::Error::from)?;
     let expires_at = credential.expires_at_ms.map(moment_text);

@@ -8,8 +8,10 @@ mod authenticate;
 mod config;
 mod context;
 pub mod demo;
+mod explain;
 mod init;
 mod keys;
+mod lifecycle;
 mod output;
 mod parse;
 mod serve;
@@ -58,7 +60,7 @@ enum Command {
     #[command(subcommand)]
     Key(keys::KeyCommand),
     /// Ask about a credential on stdin what a gateway would ask
-    Authenticate(authenticate::AuthenticateArgs),
+    Authenticate(authenticate::QuestionArgs),
     /// The configuration: a commented file, a check
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -167,6 +169,10 @@ mod tests {
             "app set --tenant acme --id 7 --llm 3",
             "user add --tenant acme --id 9 --email ann@acme.example --name Ann",
             "key issue --tenant acme --app 7 --user 9 --label ci --expires-in 90d --output json",
+            "key rotate 0000000000000000000001 --grace 24h --output json",
+            "key explain 0000000000000000000001",
+            "key explain --llm-id 3",
+            "key set 0000000000000000000001 --label new --no-scopes --no-expiry",
             "key revoke 0000000000000000000001 --reason key_compromise",
             "authenticate --llm-id 3 --output json",
             "authenticate --llm-id 3 --llm-slug s --remote-addr 192.0.2.1 --namespace ns",

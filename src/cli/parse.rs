@@ -12,6 +12,11 @@ pub(super) fn duration_ms(text: &str) -> Result<i64, String> {
     if ms > 0 { Ok(ms) } else { Err(expected()) }
 }
 
+/// The same, or 0 for none.
+pub(super) fn grace_ms(text: &str) -> Result<i64, String> {
+    if text == "0" || text == "0s" { Ok(0) } else { duration_ms(text) }
+}
+
 /// A moment as in RFC 3339, in milliseconds since the epoch.
 pub(super) fn moment_ms(text: &str) -> Result<i64, String> {
     let moment: jiff::Timestamp =

@@ -104,6 +104,11 @@ pub(super) struct KeyView {
     expires_at: Option<String>,
     revoked_at: Option<String>,
     revocation_reason: Option<&'static str>,
+    replaces: Option<String>,
+    replaced_by: Option<String>,
+    grace_until: Option<String>,
+    decoy: bool,
+    last_used_at: Option<String>,
     created_by: String,
     created_at: String,
 }
@@ -129,6 +134,11 @@ impl KeyView {
             expires_at: credential.expires_at_ms.map(moment_text),
             revoked_at,
             revocation_reason,
+            replaces: credential.replaces.map(|id| id.to_string()),
+            replaced_by: credential.replaced.map(|replaced| replaced.by.to_string()),
+            grace_until: credential.replaced.map(|replaced| moment_text(replaced.grace_until_ms)),
+            decoy: credential.decoy,
+            last_used_at: credential.last_used_at_ms.map(moment_text),
             created_by: credential.created_by,
             created_at: moment_text(credential.created_at_ms),
         }

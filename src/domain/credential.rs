@@ -118,6 +118,15 @@ impl fmt::Display for RevocationReason {
     }
 }
 
+/// What took a credential's place, and until when it is still good beside it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Replaced {
+    /// The credential that took its place.
+    pub by: CredentialId,
+    /// First invalid moment, milliseconds since the epoch. Never extends the credential's own expiry.
+    pub grace_until_ms: i64,
+}
+
 /// A gateway credential as stored.
 #[derive(Clone, Debug)]
 pub struct Credential {
@@ -143,6 +152,12 @@ pub struct Credential {
     pub expires_at_ms: Option<i64>,
     /// In force or revoked.
     pub status: Status,
+    /// The credential whose place it took, where it was made by a rotation.
+    pub replaces: Option<CredentialId>,
+    /// What took its place, where it was rotated.
+    pub replaced: Option<Replaced>,
+    /// A honey key: laid out to be found, refused like any other, and an alarm when it is used.
+    pub decoy: bool,
     /// What proves its secret.
     pub verifier: Verifier,
     /// Changes with each change of the row.
@@ -153,7 +168,24 @@ pub struct Credential {
     pub created_by: String,
     /// When, milliseconds since the epoch.
     pub created_at_ms: i64,
+    /// About when it was last accepted, milliseconds since the epoch: minutes late, and nothing rests on it,
+    /// so the row's MAC does not cover it.
+    pub last_used_at_ms: Option<i64>,
 }
+
+/// One condition on a credential's own record: the reason to refuse, if it fails at the given time.
+pub type ValidityCheck = fn(&Credential, i64) -> Option<Reason>;
+
+/// Every condition in the order in which it is judged, with what it asserts.
+pub const VALIDITY: &[(&str, ValidityCheck)] = &[
+    ("it is not revoked", |c, _| matches!(c.status, Status::Revoked { .. }).then_some(Reason::Revoked)),
+    ("it is no honey key", |c, _| c.decoy.then_some(Reason::HoneyKey)),
+    ("it has not expired", |c, now| c.expires_at_ms.is_some_and(|end| now >= end).then_some(Reason::Expired)),
+    ("its grace after a rotation has not ended", |c, now| {
+        c.replaced.is_some_and(|replaced| now >= replaced.grace_until_ms).then_some(Reason::GraceEnded)
+    }),
+    ("it is valid already", |c, now| c.not_before_ms.is_some_and(|start| now < start).then_some(Reason::NotYetValid)),
+];
 
 impl Credential {
     /// Whether it is in force at `now_ms`. Judged only after the secret was proven (security rule R13).
@@ -161,11 +193,16 @@ impl Credential {
     /// # Errors
     /// The reason why it is not.
     pub fn check_validity(&self, now_ms: i64) -> Result<(), Reason> {
-        match self.status {
-            Status::Revoked { .. } => Err(Reason::Revoked),
-            Status::Active if self.expires_at_ms.is_some_and(|end| now_ms >= end) => Err(Reason::Expired),
-            Status::Active if self.not_before_ms.is_some_and(|start| now_ms < start) => Err(Reason::NotYetValid),
-            Status::Active => Ok(()),
+        VALIDITY.iter().find_map(|(_, check)| check(self, now_ms)).map_or(Ok(()), Err)
+    }
+
+    /// The first moment at which it is no longer good, milliseconds since the epoch: its expiry or the end of its
+    /// grace, whichever is earlier.
+    pub fn end_ms(&self) -> Option<i64> {
+        let grace = self.replaced.map(|replaced| replaced.grace_until_ms);
+        match (self.expires_at_ms, grace) {
+            (Some(expiry), Some(grace)) => Some(expiry.min(grace)),
+            (one, other) => one.or(other),
         }
     }
 }

@@ -71,6 +71,10 @@ reasons! {
     Revoked = "revoked", Credential;
     /// Past its expiry.
     Expired = "expired", Credential;
+    /// Rotated, and the grace of the old credential is over.
+    GraceEnded = "grace_ended", Credential;
+    /// A honey key was used: somebody reads what they should not. An alarm.
+    HoneyKey = "honey_key", Credential;
     /// Before its first valid moment.
     NotYetValid = "not_yet_valid", Credential;
     /// The tenant is suspended.
@@ -119,6 +123,17 @@ reasons! {
     Panicked = "panicked", Unavailable;
     /// The process is shutting down.
     ShuttingDown = "shutting_down", Unavailable;
+}
+
+impl Reason {
+    /// For a refusal that somebody must look at: what it means. It is always logged at error.
+    pub const fn alarm(self) -> Option<&'static str> {
+        match self {
+            Self::RowForged => Some("a credential's row was changed by somebody without the pepper; it is refused"),
+            Self::HoneyKey => Some("a honey key was used: where it was laid out has been read; it is refused"),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Reason {

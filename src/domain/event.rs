@@ -120,6 +120,10 @@ actions! {
     UserRemoved = "user.removed";
     /// A credential was issued.
     CredentialIssued = "credential.issued";
+    /// A credential's label, scopes, addresses or times were changed.
+    CredentialChanged = "credential.changed";
+    /// A credential was replaced by a new one.
+    CredentialRotated = "credential.rotated";
     /// A credential was revoked.
     CredentialRevoked = "credential.revoked";
     /// An operator was added.
@@ -212,12 +216,16 @@ detail_keys! {
     App = "app";
     /// Whether the thing is active after the change.
     Active = "active";
+    /// Whether a key is a honey key.
+    Decoy = "decoy";
     /// The environment of a key.
     Environment = "environment";
     /// When a credential expires, milliseconds since the epoch.
     ExpiresAt = "expires_at_ms";
     /// The fields that were changed, comma-separated names.
     Fields = "fields";
+    /// Until when a rotated credential is still good, milliseconds since the epoch.
+    GraceUntil = "grace_until_ms";
     /// The LLM ids granted after the change, comma-separated.
     Llms = "llms";
     /// A label or name.
@@ -226,6 +234,8 @@ detail_keys! {
     PepperFingerprint = "pepper_fingerprint";
     /// Why a credential was revoked.
     Reason = "reason";
+    /// The credential that took another's place.
+    ReplacedBy = "replaced_by";
     /// The role of an operator.
     Role = "role";
     /// A tenant's slug.

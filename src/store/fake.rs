@@ -36,6 +36,19 @@ struct Rows {
     changes: Vec<Change>,
 }
 
+impl Rows {
+    fn check_owners(&self, credential: &Credential) -> StoreResult<()> {
+        let owned = |tenant: TenantId| tenant == credential.tenant;
+        if !self.apps.get(&credential.app).is_some_and(|app| owned(app.tenant)) {
+            return Err(StoreError::Missing { what: "App" });
+        }
+        if !self.users.get(&credential.user).is_some_and(|user| owned(user.tenant)) {
+            return Err(StoreError::Missing { what: "User" });
+        }
+        Ok(())
+    }
+}
+
 /// The store.
 #[derive(Default)]
 pub struct FakeStore {
@@ -89,27 +102,36 @@ impl FakeStore {
         Ok(read(&self.rows()))
     }
 
-    fn commit(
-        &self,
-        event: AuditEvent,
-        subject: Subject,
-        change: impl FnOnce(&mut Rows) -> StoreResult<()>,
-    ) -> StoreResult<()> {
+    fn check_writes(&self) -> StoreResult<()> {
         if self.writes_fail.load(Ordering::SeqCst) {
             return Err(StoreError::Failed { operation: "write", source: "a fault was asked for".into() });
         }
+        Ok(())
+    }
+
+    fn commit(
+        &self,
+        event: AuditEvent,
+        subjects: &[Subject],
+        change: impl FnOnce(&mut Rows) -> StoreResult<()>,
+    ) -> StoreResult<()> {
+        self.check_writes()?;
         let mut rows = self.rows();
         change(&mut rows)?;
         let previous = rows.audit.last().map_or_else(|| chain::genesis(&EPOCH), |last| last.hash);
         let sequence = rows.audit.len() as u64 + 1;
         let (hash, at_ms) = (chain::hash(&previous, sequence, &event), event.at_ms);
         rows.audit.push(ChainedEvent { sequence, event, hash });
-        let change = Change { position: Position(rows.changes.len() as u64 + 1), subject, at_ms };
-        rows.changes.push(change);
+        let from = rows.changes.len();
+        for &subject in subjects {
+            let position = Position(rows.changes.len() as u64 + 1);
+            rows.changes.push(Change { position, subject, at_ms });
+        }
+        let changes: Vec<Change> = rows.changes.iter().skip(from).copied().collect();
         drop(rows);
         let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(listener) = listener {
-            listener.committed(&[change]);
+            listener.committed(&changes);
         }
         Ok(())
     }
@@ -148,7 +170,7 @@ impl Store for FakeStore {
 
 impl Tenants for FakeStore {
     fn create(&self, tenant: &Tenant, event: AuditEvent) -> StoreResult<()> {
-        self.commit(event, Subject::Tenant(tenant.id), |rows| {
+        self.commit(event, &[Subject::Tenant(tenant.id)], |rows| {
             if rows.tenants.contains_key(&tenant.slug) {
                 return Err(StoreError::Exists { what: "tenant" });
             }
@@ -166,7 +188,7 @@ impl Tenants for FakeStore {
         self.read(|rows| page(&rows.tenants, wanted, |_| true))
     }
     fn update(&self, tenant: &Tenant, expected: Generation, event: AuditEvent) -> StoreResult<()> {
-        self.commit(event, Subject::Tenant(tenant.id), |rows| {
+        self.commit(event, &[Subject::Tenant(tenant.id)], |rows| {
             let row = rows.tenants.values_mut().find(|row| row.id == tenant.id && row.generation == expected);
             row.map(|row| *row = tenant.clone()).ok_or(StoreError::Conflict { what: "tenant" })
         })
@@ -175,7 +197,7 @@ impl Tenants for FakeStore {
 
 impl Apps for FakeStore {
     fn add(&self, app: &App, event: AuditEvent) -> StoreResult<()> {
-        self.commit(event, Subject::App(app.id), |rows| {
+        self.commit(event, &[Subject::App(app.id)], |rows| {
             if !rows.tenants.values().any(|tenant| tenant.id == app.tenant) {
                 return Err(StoreError::Missing { what: "tenant" });
             }
@@ -193,13 +215,13 @@ impl Apps for FakeStore {
         self.read(|rows| page(&rows.apps, wanted, |app| app.tenant == tenant))
     }
     fn update(&self, app: &App, expected: Generation, event: AuditEvent) -> StoreResult<()> {
-        self.commit(event, Subject::App(app.id), |rows| {
+        self.commit(event, &[Subject::App(app.id)], |rows| {
             let row = rows.apps.get_mut(&app.id).filter(|row| row.tenant == app.tenant && row.generation == expected);
             row.map(|row| *row = app.clone()).ok_or(StoreError::Conflict { what: "App" })
         })
     }
     fn remove(&self, tenant: TenantId, id: AppId, event: AuditEvent) -> StoreResult<()> {
-        self.commit(event, Subject::App(id), |rows| {
+        self.commit(event, &[Subject::App(id)], |rows| {
             rows.apps.get(&id).filter(|app| app.tenant == tenant).ok_or(StoreError::Missing { what: "App" })?;
             rows.apps.remove(&id);
             Ok(())
@@ -209,7 +231,7 @@ impl Apps for FakeStore {
 
 impl Users for FakeStore {
     fn add(&self, user: &User, event: AuditEvent) -> StoreResult<()> {
-        self.commit(event, Subject::User(user.id), |rows| {
+        self.commit(event, &[Subject::User(user.id)], |rows| {
             if !rows.tenants.values().any(|tenant| tenant.id == user.tenant) {
                 return Err(StoreError::Missing { what: "tenant" });
             }
@@ -227,14 +249,14 @@ impl Users for FakeStore {
         self.read(|rows| page(&rows.users, wanted, |user| user.tenant == tenant))
     }
     fn update(&self, user: &User, expected: Generation, event: AuditEvent) -> StoreResult<()> {
-        self.commit(event, Subject::User(user.id), |rows| {
+        self.commit(event, &[Subject::User(user.id)], |rows| {
             let row =
                 rows.users.get_mut(&user.id).filter(|row| row.tenant == user.tenant && row.generation == expected);
             row.map(|row| *row = user.clone()).ok_or(StoreError::Conflict { what: "User" })
         })
     }
     fn remove(&self, tenant: TenantId, id: UserId, event: AuditEvent) -> StoreResult<()> {
-        self.commit(event, Subject::User(id), |rows| {
+        self.commit(event, &[Subject::User(id)], |rows| {
             rows.users.get(&id).filter(|user| user.tenant == tenant).ok_or(StoreError::Missing { what: "User" })?;
             rows.users.remove(&id);
             Ok(())
@@ -244,14 +266,8 @@ impl Users for FakeStore {
 
 impl Credentials for FakeStore {
     fn issue(&self, credential: &Credential, event: AuditEvent) -> StoreResult<()> {
-        self.commit(event, Subject::Credential(credential.id), |rows| {
-            let owned = |tenant: TenantId| tenant == credential.tenant;
-            if !rows.apps.get(&credential.app).is_some_and(|app| owned(app.tenant)) {
-                return Err(StoreError::Missing { what: "App" });
-            }
-            if !rows.users.get(&credential.user).is_some_and(|user| owned(user.tenant)) {
-                return Err(StoreError::Missing { what: "User" });
-            }
+        self.commit(event, &[Subject::Credential(credential.id)], |rows| {
+            rows.check_owners(credential)?;
             if rows.credentials.contains_key(&credential.id) {
                 return Err(StoreError::Exists { what: "credential" });
             }
@@ -283,17 +299,40 @@ impl Credentials for FakeStore {
         })
     }
     fn update(&self, credential: &Credential, expected: Generation, event: AuditEvent) -> StoreResult<()> {
-        self.commit(event, Subject::Credential(credential.id), |rows| {
+        self.commit(event, &[Subject::Credential(credential.id)], |rows| {
             let row = rows.credentials.get_mut(&credential.id);
             let row = row.filter(|row| row.tenant == credential.tenant && row.generation == expected);
             row.map(|row| *row = credential.clone()).ok_or(StoreError::Conflict { what: "credential" })
         })
     }
+    fn rotate(&self, new: &Credential, old: &Credential, expected: Generation, event: AuditEvent) -> StoreResult<()> {
+        self.commit(event, &[Subject::Credential(old.id), Subject::Credential(new.id)], |rows| {
+            rows.check_owners(new)?;
+            if rows.credentials.contains_key(&new.id) {
+                return Err(StoreError::Exists { what: "credential" });
+            }
+            let row = rows.credentials.get_mut(&old.id);
+            let row = row.filter(|row| row.tenant == old.tenant && row.generation == expected);
+            row.map(|row| *row = old.clone()).ok_or(StoreError::Conflict { what: "credential" })?;
+            rows.credentials.insert(new.id, new.clone());
+            Ok(())
+        })
+    }
+    fn used(&self, uses: &[(CredentialId, i64)]) -> StoreResult<()> {
+        self.check_writes()?;
+        let mut rows = self.rows();
+        for (id, at_ms) in uses {
+            if let Some(row) = rows.credentials.get_mut(id) {
+                row.last_used_at_ms = row.last_used_at_ms.max(Some(*at_ms));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Operators for FakeStore {
     fn add(&self, operator: &Operator, event: AuditEvent) -> StoreResult<()> {
-        self.commit(event, Subject::Operator(operator.id), |rows| {
+        self.commit(event, &[Subject::Operator(operator.id)], |rows| {
             if rows.operators.values().any(|row| row.id == operator.id || row.name == operator.name) {
                 return Err(StoreError::Exists { what: "operator" });
             }

@@ -173,6 +173,12 @@ pub trait Credentials: Send + Sync {
     fn list(&self, tenant: TenantId, page: &Page<(i64, CredentialId)>) -> StoreResult<Vec<Credential>>;
     /// Replaces the row where the generation is `expected`.
     fn update(&self, credential: &Credential, expected: Generation, event: AuditEvent) -> StoreResult<()>;
+    /// Adds `new` and replaces `old` where its generation is `expected`, both or neither. `Missing` as for
+    /// [`Credentials::issue`].
+    fn rotate(&self, new: &Credential, old: &Credential, expected: Generation, event: AuditEvent) -> StoreResult<()>;
+    /// Notes when credentials were last accepted, where that is later than what is noted. Neither an act nor a
+    /// fact that is cached: the one mutation without audit event and change.
+    fn used(&self, uses: &[(CredentialId, i64)]) -> StoreResult<()>;
 }
 
 /// Operators.

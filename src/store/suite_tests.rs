@@ -94,6 +94,9 @@ pub(crate) fn credential(tenant: TenantId, id: u8, created_at_ms: i64) -> Creden
         not_before_ms: Some(1),
         expires_at_ms: Some(i64::MAX),
         status: Status::Active,
+        replaces: None,
+        replaced: None,
+        decoy: false,
         verifier: Verifier {
             phc: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".to_owned(),
             tag: Some(Tag([3; 32])),
@@ -103,6 +106,7 @@ pub(crate) fn credential(tenant: TenantId, id: u8, created_at_ms: i64) -> Creden
         row_mac: [5; 32],
         created_by: "local:0".to_owned(),
         created_at_ms,
+        last_used_at_ms: None,
     }
 }
 
@@ -392,7 +396,13 @@ macro_rules! suite {
     };
 }
 
+#[path = "suite_lifecycle_tests.rs"]
+mod lifecycle;
+use lifecycle::{b3_a_rotation_writes_both_rows_or_neither, last_use_only_grows_and_is_neither_event_nor_change};
+
 suite! {
+    b3_a_rotation_writes_both_rows_or_neither
+    last_use_only_grows_and_is_neither_event_nor_change
     rows_come_back_as_they_went_in
     what_is_not_there_is_none
     r3_what_is_another_tenants_reads_as_not_there_and_its_ids_are_taken

@@ -85,11 +85,15 @@ fn absent(id: CredentialId, tagger: &tag::Tagger) -> Credential {
         not_before_ms: None,
         expires_at_ms: None,
         status: Status::Active,
+        replaces: None,
+        replaced: None,
+        decoy: false,
         // As long as a real one, so that the MAC runs over as many blocks.
         verifier: Stored { phc: "x".repeat(97), tag: Some(Tag([0; 32])), pepper: tagger.fingerprint() },
         generation: Generation(0),
         row_mac: [0; 32],
         created_by: String::new(),
         created_at_ms: 0,
+        last_used_at_ms: None,
     }
 }

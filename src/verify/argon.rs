@@ -115,6 +115,14 @@ fn matches(buffer: &mut Buffer, phc: &str, secret: &[u8]) -> Result<bool, HashEr
     Ok(equal_in_constant_time(output.as_ref(), expected.as_bytes()))
 }
 
+/// Whether `secret` is the one that `phc` was made of, on the calling thread, which must not be an async one.
+///
+/// # Errors
+/// When the stored hash cannot be used.
+pub fn verify(phc: &str, secret: &[u8]) -> Result<bool, HashError> {
+    matches(&mut Buffer::default(), phc, secret)
+}
+
 struct Job {
     phc: String,
     secret: Zeroizing<Vec<u8>>,

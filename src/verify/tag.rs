@@ -90,6 +90,20 @@ impl Tagger {
         }
         fields.verifier(&row.verifier);
         fields.number(row.generation.0);
+        // What most rows do not have follows under a label of its own, and only where it is there: the MAC of a row
+        // that has none of it is what it was before these fields existed.
+        if let Some(replaces) = &row.replaces {
+            fields.bytes(b"replaces");
+            fields.bytes(replaces.as_bytes());
+        }
+        if let Some(replaced) = &row.replaced {
+            fields.bytes(b"replaced");
+            fields.bytes(replaced.by.as_bytes());
+            fields.number(replaced.grace_until_ms);
+        }
+        if row.decoy {
+            fields.bytes(b"decoy");
+        }
         self.mac(&fields)
     }
 

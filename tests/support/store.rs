@@ -139,8 +139,18 @@ impl TestStore {
         let (app, user) = (app.to_string(), user.to_string());
         let mut args = vec!["key", "issue", "--tenant", tenant, "--app", &app, "--user", &user, "--output", "json"];
         args.extend(more);
-        let answer: Value = serde_json::from_str(&self.ok(&args)).expect("key issue prints JSON");
-        let text = |name: &str| answer[name].as_str().unwrap_or_else(|| panic!("key issue prints {name}")).to_owned();
+        self.printed(&args)
+    }
+
+    /// Puts a new key in the place of one.
+    pub fn rotate(&self, key: &Key, grace: &str) -> Key {
+        self.printed(&["key", "rotate", &key.id, "--grace", grace, "--output", "json"])
+    }
+
+    /// The key that a command prints.
+    fn printed(&self, args: &[&str]) -> Key {
+        let answer: Value = serde_json::from_str(&self.ok(args)).expect("the key is printed as JSON");
+        let text = |name: &str| answer[name].as_str().unwrap_or_else(|| panic!("{name} is printed")).to_owned();
         let key = Key::of(&text("credential_id"), &text("key"));
         self.canaries.add("an API key", &key.secret);
         key

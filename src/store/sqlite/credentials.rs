@@ -4,17 +4,34 @@ use std::sync::atomic::Ordering;
 
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
-use crate::domain::credential::RevocationReason;
+use crate::domain::credential::{Replaced, RevocationReason};
 use crate::domain::{
     AppId, AuditEvent, Credential, CredentialId, Environment, Generation, Position, Status, Subject, TenantId, UserId,
 };
-use crate::store::sqlite::rows::{app_id, convert_text, json, to_json, user_id, verifier};
+use crate::store::sqlite::rows::{app_id, convert_text, json, to_json, unreadable, user_id, verifier};
 use crate::store::sqlite::{SqliteStore, directory, linked, store_error};
 use crate::store::{At, Credentials, LinkedRows, Page, StoreError, StoreResult};
 
-const COLUMNS: &str = "c.id, c.tenant_id, c.app_id, c.user_id, c.label, c.environment, c.scopes, c.cidrs, \
-     c.not_before_ms, c.expires_at_ms, c.revoked_at_ms, c.revocation_reason, c.generation, c.row_mac, c.created_by, \
-     c.created_at_ms, v.phc, v.tag, v.pepper";
+macro_rules! columns {
+    () => {
+        "c.id, c.tenant_id, c.app_id, c.user_id, c.label, c.environment, c.scopes, c.cidrs, c.not_before_ms, \
+         c.expires_at_ms, c.revoked_at_ms, c.revocation_reason, c.generation, c.row_mac, c.created_by, \
+         c.created_at_ms, v.phc, v.tag, v.pepper, c.replaces, c.replaced_by, c.grace_until_ms, c.decoy, \
+         c.last_used_at_ms"
+    };
+}
+const COLUMNS: &str = columns!();
+
+/// Of the answer path: the columns, the feed's position, and whether there is such a credential at all.
+const LOOK_UP: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", (SELECT seq FROM sqlite_sequence WHERE name = 'changes'), c.id IS NOT NULL AND v.credential_id IS NOT NULL \
+     FROM (SELECT ?1 AS id) AS k LEFT JOIN credentials AS c ON c.id = k.id \
+     LEFT JOIN verifiers AS v ON v.credential_id = k.id"
+);
+const POSITION: usize = 24;
+const PRESENT: usize = 25;
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Credential> {
     let revoked_at_ms: Option<i64> = row.get(10)?;
@@ -24,6 +41,12 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Credential> {
             let reason = convert_text(row, 11, "revocation reason", RevocationReason::parse)?;
             Status::Revoked { at_ms, reason }
         }
+    };
+    let replaced = match (row.get::<_, Option<[u8; 16]>>(20)?, row.get(21)?) {
+        (None, None) => None,
+        (Some(by), Some(grace_until_ms)) => Some(Replaced { by: CredentialId::from_bytes(by), grace_until_ms }),
+        // A rotated credential without an end would live for ever.
+        _ => return Err(unreadable(21, "end of grace")),
     };
     let cidrs: Vec<String> = json(row, 7, "address list")?;
     let cidrs = cidrs.iter().map(|text| text.parse().ok()).collect::<Option<Vec<_>>>();
@@ -45,6 +68,10 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Credential> {
         created_by: row.get(14)?,
         created_at_ms: row.get(15)?,
         verifier: verifier(row, 16)?,
+        replaces: row.get::<_, Option<[u8; 16]>>(19)?.map(CredentialId::from_bytes),
+        replaced,
+        decoy: row.get(22)?,
+        last_used_at_ms: row.get(23)?,
     })
 }
 
@@ -71,47 +98,96 @@ fn write_verifier(transaction: &Transaction<'_>, c: &Credential) -> rusqlite::Re
         .map(drop)
 }
 
+/// Adds a credential with its verifier, where tenant, App and User are there.
+fn insert(transaction: &Transaction<'_>, realm: &str, c: &Credential, operation: &'static str) -> StoreResult<()> {
+    let failed = || store_error(operation, "credential");
+    // In the transaction, so that neither can be removed or moved in between.
+    if directory::app(transaction, realm, c.tenant, c.app).map_err(failed())?.is_none() {
+        return Err(StoreError::Missing { what: "App" });
+    }
+    if directory::user(transaction, realm, c.tenant, c.user).map_err(failed())?.is_none() {
+        return Err(StoreError::Missing { what: "User" });
+    }
+    let (revoked_at_ms, reason) = status_columns(&c.status);
+    let values = params![
+        c.id.as_bytes(),
+        c.tenant.as_bytes(),
+        c.app.get(),
+        c.user.get(),
+        c.label,
+        c.environment.as_str(),
+        to_json(&c.scopes),
+        to_json(&cidr_texts(c)),
+        c.not_before_ms,
+        c.expires_at_ms,
+        revoked_at_ms,
+        reason,
+        c.generation.0,
+        c.row_mac,
+        c.created_by,
+        c.created_at_ms,
+        c.replaces.map(|id| *id.as_bytes()),
+        c.replaced.map(|replaced| *replaced.by.as_bytes()),
+        c.replaced.map(|replaced| replaced.grace_until_ms),
+        c.decoy
+    ];
+    transaction
+        .prepare_cached(
+            "INSERT INTO credentials (id, tenant_id, app_id, user_id, kind, label, environment, scopes, cidrs, \
+             not_before_ms, expires_at_ms, revoked_at_ms, revocation_reason, generation, row_mac, created_by, \
+             created_at_ms, replaces, replaced_by, grace_until_ms, decoy) \
+             VALUES (?1, ?2, ?3, ?4, 'api_key', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
+        )
+        .and_then(|mut insert| insert.execute(values))
+        .map_err(failed())?;
+    write_verifier(transaction, c).map_err(failed())
+}
+
+/// Replaces what may change of a credential, where its generation is `expected`.
+fn replace(
+    transaction: &Transaction<'_>,
+    c: &Credential,
+    expected: Generation,
+    operation: &'static str,
+) -> StoreResult<()> {
+    let failed = || store_error(operation, "credential");
+    let (revoked_at_ms, reason) = status_columns(&c.status);
+    let values = params![
+        c.id.as_bytes(),
+        c.tenant.as_bytes(),
+        c.label,
+        to_json(&c.scopes),
+        to_json(&cidr_texts(c)),
+        c.not_before_ms,
+        c.expires_at_ms,
+        revoked_at_ms,
+        reason,
+        c.generation.0,
+        c.row_mac,
+        c.replaced.map(|replaced| *replaced.by.as_bytes()),
+        c.replaced.map(|replaced| replaced.grace_until_ms),
+        expected.0
+    ];
+    let changed = transaction
+        .prepare_cached(
+            "UPDATE credentials SET label = ?3, scopes = ?4, cidrs = ?5, not_before_ms = ?6, expires_at_ms = ?7, \
+             revoked_at_ms = ?8, revocation_reason = ?9, generation = ?10, row_mac = ?11, replaced_by = ?12, \
+             grace_until_ms = ?13 WHERE id = ?1 AND tenant_id = ?2 AND generation = ?14",
+        )
+        .and_then(|mut update| update.execute(values))
+        .map_err(failed())?;
+    if changed != 1 {
+        return Err(StoreError::Conflict { what: "credential" });
+    }
+    write_verifier(transaction, c).map_err(failed())
+}
+
 impl Credentials for SqliteStore {
     fn issue(&self, credential: &Credential, event: AuditEvent) -> StoreResult<()> {
         const OPERATION: &str = "issue a credential";
         let (c, realm) = (credential.clone(), self.shared.realm.clone());
         self.writer.commit(OPERATION, event, vec![Subject::Credential(credential.id)], move |transaction| {
-            let failed = || store_error(OPERATION, "credential");
-            // In the transaction, so that neither can be removed or moved in between.
-            if directory::app(transaction, &realm, c.tenant, c.app).map_err(failed())?.is_none() {
-                return Err(StoreError::Missing { what: "App" });
-            }
-            if directory::user(transaction, &realm, c.tenant, c.user).map_err(failed())?.is_none() {
-                return Err(StoreError::Missing { what: "User" });
-            }
-            let (revoked_at_ms, reason) = status_columns(&c.status);
-            let values = params![
-                c.id.as_bytes(),
-                c.tenant.as_bytes(),
-                c.app.get(),
-                c.user.get(),
-                c.label,
-                c.environment.as_str(),
-                to_json(&c.scopes),
-                to_json(&cidr_texts(&c)),
-                c.not_before_ms,
-                c.expires_at_ms,
-                revoked_at_ms,
-                reason,
-                c.generation.0,
-                c.row_mac,
-                c.created_by,
-                c.created_at_ms
-            ];
-            transaction
-                .prepare_cached(
-                    "INSERT INTO credentials (id, tenant_id, app_id, user_id, kind, label, environment, scopes, cidrs, \
-                     not_before_ms, expires_at_ms, revoked_at_ms, revocation_reason, generation, row_mac, created_by, \
-                     created_at_ms) VALUES (?1, ?2, ?3, ?4, 'api_key', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-                )
-                .and_then(|mut insert| insert.execute(values))
-                .map_err(failed())?;
-            write_verifier(transaction, &c).map_err(failed())
+            insert(transaction, &realm, &c, OPERATION)
         })
     }
 
@@ -123,8 +199,8 @@ impl Credentials for SqliteStore {
             let mut statement = connection.prepare_cached(LOOK_UP)?;
             let mut rows = statement.query([id.as_bytes()])?;
             let Some(row) = rows.next()? else { return Ok(At { position: Position(0), row: None }) };
-            let position = row.get::<_, Option<i64>>(19)?.unwrap_or(0);
-            let present: bool = row.get(20)?;
+            let position = row.get::<_, Option<i64>>(POSITION)?.unwrap_or(0);
+            let present: bool = row.get(PRESENT)?;
             let credential = if present { Some(from_row(row)?) } else { None };
             Ok(At { position: Position(u64::try_from(position).unwrap_or(0)), row: credential })
         })
@@ -163,41 +239,35 @@ impl Credentials for SqliteStore {
         const OPERATION: &str = "change a credential";
         let c = credential.clone();
         self.writer.commit(OPERATION, event, vec![Subject::Credential(credential.id)], move |transaction| {
+            replace(transaction, &c, expected, OPERATION)
+        })
+    }
+
+    fn rotate(&self, new: &Credential, old: &Credential, expected: Generation, event: AuditEvent) -> StoreResult<()> {
+        const OPERATION: &str = "rotate a credential";
+        let (new, old, realm) = (new.clone(), old.clone(), self.shared.realm.clone());
+        let subjects = vec![Subject::Credential(old.id), Subject::Credential(new.id)];
+        self.writer.commit(OPERATION, event, subjects, move |transaction| {
+            replace(transaction, &old, expected, OPERATION)?;
+            insert(transaction, &realm, &new, OPERATION)
+        })
+    }
+
+    fn used(&self, uses: &[(CredentialId, i64)]) -> StoreResult<()> {
+        const OPERATION: &str = "note when credentials were used";
+        let uses = uses.to_vec();
+        self.writer.commit_unrecorded(OPERATION, move |transaction| {
             let failed = || store_error(OPERATION, "credential");
-            let (revoked_at_ms, reason) = status_columns(&c.status);
-            let values = params![
-                c.id.as_bytes(),
-                c.tenant.as_bytes(),
-                c.label,
-                to_json(&c.scopes),
-                to_json(&cidr_texts(&c)),
-                c.not_before_ms,
-                c.expires_at_ms,
-                revoked_at_ms,
-                reason,
-                c.generation.0,
-                c.row_mac,
-                expected.0
-            ];
-            let changed = transaction
-                .execute(
-                    "UPDATE credentials SET label = ?3, scopes = ?4, cidrs = ?5, not_before_ms = ?6, expires_at_ms = ?7, \
-                     revoked_at_ms = ?8, revocation_reason = ?9, generation = ?10, row_mac = ?11 \
-                     WHERE id = ?1 AND tenant_id = ?2 AND generation = ?12",
-                    values,
+            let mut update = transaction
+                .prepare_cached(
+                    "UPDATE credentials SET last_used_at_ms = ?2 \
+                     WHERE id = ?1 AND coalesce(last_used_at_ms, 0) < ?2",
                 )
                 .map_err(failed())?;
-            if changed != 1 {
-                return Err(StoreError::Conflict { what: "credential" });
+            for (id, at_ms) in &uses {
+                update.execute(params![id.as_bytes(), at_ms]).map_err(failed())?;
             }
-            write_verifier(transaction, &c).map_err(failed())
+            Ok(())
         })
     }
 }
-
-const LOOK_UP: &str = "SELECT c.id, c.tenant_id, c.app_id, c.user_id, c.label, c.environment, c.scopes, c.cidrs, \
-     c.not_before_ms, c.expires_at_ms, c.revoked_at_ms, c.revocation_reason, c.generation, c.row_mac, c.created_by, \
-     c.created_at_ms, v.phc, v.tag, v.pepper, (SELECT seq FROM sqlite_sequence WHERE name = 'changes'), \
-     c.id IS NOT NULL AND v.credential_id IS NOT NULL \
-     FROM (SELECT ?1 AS id) AS k LEFT JOIN credentials AS c ON c.id = k.id \
-     LEFT JOIN verifiers AS v ON v.credential_id = k.id";

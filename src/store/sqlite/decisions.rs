@@ -23,6 +23,8 @@ use crate::store::sqlite::{COMMON_PRAGMAS, OpenError, guard};
 pub const FILE_NAME: &str = "decisions.db";
 /// Records that may wait for the writer.
 const QUEUE: usize = 4_096;
+/// Alarms kept one by one each second, at least.
+const ALARMS_PER_SECOND: u32 = 10;
 /// How often what was gathered is written.
 const FLUSH: Duration = Duration::from_secs(1);
 
@@ -79,6 +81,7 @@ impl DecisionLog {
             counts: HashMap::new(),
             second: 0,
             kept_this_second: 0,
+            alarms_this_second: 0,
             per_second,
             max_rows,
         };
@@ -141,6 +144,7 @@ struct Writer {
     counts: HashMap<(i64, &'static str, &'static str), u64>,
     second: i64,
     kept_this_second: u32,
+    alarms_this_second: u32,
     per_second: u32,
     max_rows: u64,
 }
@@ -168,10 +172,15 @@ impl Writer {
         if second != self.second {
             // A steady stream of messages never times out: write as each second ends.
             self.write();
-            (self.second, self.kept_this_second) = (second, 0);
+            (self.second, self.kept_this_second, self.alarms_this_second) = (second, 0, 0);
         }
-        if refusal.known.is_some() && self.kept_this_second < self.per_second {
-            self.kept_this_second += 1;
+        // Alarms have a bound of their own, so that a flood of other refusals hides none.
+        let (kept, most) = match refusal.reason.alarm() {
+            Some(_) => (&mut self.alarms_this_second, self.per_second.max(ALARMS_PER_SECOND)),
+            None => (&mut self.kept_this_second, self.per_second),
+        };
+        if refusal.known.is_some() && *kept < most {
+            *kept += 1;
             self.kept.push(refusal);
         } else {
             *self.counts.entry((second, refusal.reason.code(), refusal.stage)).or_default() += 1;

@@ -13,6 +13,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0005_create_operators", include_str!("../../../migrations/sqlite/0005_create_operators.sql")),
     ("0006_create_changes", include_str!("../../../migrations/sqlite/0006_create_changes.sql")),
     ("0007_create_audit_events", include_str!("../../../migrations/sqlite/0007_create_audit_events.sql")),
+    ("0008_add_decoys", include_str!("../../../migrations/sqlite/0008_add_decoys.sql")),
 ];
 
 /// Why a schema cannot be used.

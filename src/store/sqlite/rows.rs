@@ -31,7 +31,7 @@ pub(super) fn convert_text<T>(
     convert(text).ok_or_else(|| unreadable(index, what))
 }
 
-fn unreadable(index: usize, what: &'static str) -> rusqlite::Error {
+pub(super) fn unreadable(index: usize, what: &'static str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(index, Type::Null, Box::new(Unreadable(what)))
 }
 

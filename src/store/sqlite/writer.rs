@@ -74,9 +74,26 @@ impl Writer {
         subjects: Vec<Subject>,
         change: impl FnOnce(&Transaction<'_>) -> StoreResult<()> + Send + 'static,
     ) -> StoreResult<()> {
+        self.run(operation, move |state| state.commit(operation, Some(&event), &subjects, change))
+    }
+
+    /// The same for what is no act of anybody's and no cached fact: no audit event, no change.
+    pub(super) fn commit_unrecorded(
+        &self,
+        operation: &'static str,
+        change: impl FnOnce(&Transaction<'_>) -> StoreResult<()> + Send + 'static,
+    ) -> StoreResult<()> {
+        self.run(operation, move |state| state.commit(operation, None, &[], change))
+    }
+
+    fn run(
+        &self,
+        operation: &'static str,
+        mutation: impl FnOnce(&mut State) -> StoreResult<()> + Send + 'static,
+    ) -> StoreResult<()> {
         let (answer, answered) = sync_channel(1);
         let job: Job = Box::new(move |state| {
-            let done = catch_unwind(AssertUnwindSafe(|| state.commit(operation, &event, &subjects, change)));
+            let done = catch_unwind(AssertUnwindSafe(|| mutation(state)));
             let _ = answer.send(done.unwrap_or(Err(StoreError::Failed {
                 operation,
                 source: "the mutation panicked; nothing was changed".into(),
@@ -114,7 +131,7 @@ impl State {
     fn commit(
         &mut self,
         operation: &'static str,
-        event: &AuditEvent,
+        event: Option<&AuditEvent>,
         subjects: &[Subject],
         change: impl FnOnce(&Transaction<'_>) -> StoreResult<()>,
     ) -> StoreResult<()> {
@@ -122,11 +139,15 @@ impl State {
         let at_ms = self.shared.clock.wall_ms();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         change(&transaction)?;
-        trail::append(&transaction, &self.epoch, event).map_err(failed)?;
+        if let Some(event) = event {
+            trail::append(&transaction, &self.epoch, event).map_err(failed)?;
+        }
         let changes = record_changes(&transaction, subjects, at_ms).map_err(failed)?;
         transaction.commit().map_err(failed)?;
         let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(listener) = listener {
+        if let Some(listener) = listener
+            && !changes.is_empty()
+        {
             listener.committed(&changes);
         }
         Ok(())
