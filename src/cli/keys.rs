@@ -169,8 +169,8 @@ fn issue(context: &Context, admin: &Admin, args: IssueArgs) -> Outcome {
     };
     if !request.cidrs.is_empty() {
         context.tell(
-            "note: a key bound to addresses works only through gateways whose machine sets auth.trust_remote_addr: what a \
-             gateway reports is its peer, which behind a proxy is not the client",
+            "note: a key bound to addresses works only through gateways whose machine says how the client's address is known: \
+             auth.trusted_proxies, or auth.trust_remote_addr where there is no proxy",
         );
     }
     let issued = admin.issue_key(&args.tenant, request)?;

@@ -31,6 +31,10 @@ pub enum Kind {
     Word(&'static [&'static str]),
     /// Texts separated by commas; may be empty.
     List,
+    /// Ranges of addresses separated by commas; may be empty.
+    Networks,
+    /// The name of an HTTP header.
+    Header,
 }
 
 impl Kind {
@@ -44,6 +48,8 @@ impl Kind {
             Self::Path => (value.is_empty() || value.starts_with('/')).then(|| value.to_owned()),
             Self::Word(words) => words.contains(&value).then(|| value.to_owned()),
             Self::List => Some(value.to_owned()),
+            Self::Networks => networks(value).map(|_| value.to_owned()),
+            Self::Header => is_token(value).then(|| value.to_owned()),
         }
     }
 
@@ -55,6 +61,8 @@ impl Kind {
             Self::Path => "an absolute path".to_owned(),
             Self::Word(words) => format!("one of {}", words.join(", ")),
             Self::List => "texts separated by commas".to_owned(),
+            Self::Networks => "ranges of addresses such as 10.0.0.0/8, separated by commas".to_owned(),
+            Self::Header => "the name of an HTTP header".to_owned(),
         }
     }
 
@@ -63,9 +71,21 @@ impl Kind {
         match self {
             Self::Bool => "boolean",
             Self::Number { .. } => "number",
-            Self::Path | Self::Word(_) | Self::List => "string",
+            Self::Path | Self::Word(_) | Self::List | Self::Networks | Self::Header => "string",
         }
     }
+}
+
+/// Ranges separated by commas; a range that has bits beyond its length is most often a mistake.
+pub(super) fn networks(value: &str) -> Option<Vec<ipnet::IpNet>> {
+    let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
+    items.map(|item| item.parse().ok().filter(|net: &ipnet::IpNet| net.trunc() == *net)).collect()
+}
+
+/// A token of RFC 9110 section 5.6.2.
+fn is_token(value: &str) -> bool {
+    let of_token = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c);
+    (1..=64).contains(&value.len()) && value.bytes().all(of_token)
 }
 
 /// A whole number, however it is written: up to 2^53, where doubles are exact.
@@ -160,6 +180,20 @@ pub static SETTINGS: &[Setting] = &[
         default: "false",
         scope: Scope::LocalOnly,
         doc: "Takes the gateway's peer for the client, which keys bound to addresses need. Only where no proxy stands before the gateway.",
+    },
+    Setting {
+        key: "auth.trusted_proxies",
+        kind: Kind::Networks,
+        default: "",
+        scope: Scope::LocalOnly,
+        doc: "The proxies before the gateway, as ranges of addresses: from them the client's address is taken out of `auth.client_ip_header`, from any other peer but loopback the peer is the client. Each must append its peer to the header or overwrite it: the gateway passes only the first line of a header.",
+    },
+    Setting {
+        key: "auth.client_ip_header",
+        kind: Kind::Header,
+        default: "X-Forwarded-For",
+        scope: Scope::LocalOnly,
+        doc: "Where trusted proxies name the client: the rightmost address that is no trusted proxy counts.",
     },
     Setting {
         key: "auth.logged_refusals_per_second",
@@ -303,6 +337,9 @@ mod tests {
     #[test]
     fn h13_numbers_may_be_written_as_go_prints_floats() {
         let kind = number(0, 1 << 40);
+        assert!(Kind::Networks.normalise("10.0.0.0/8, 2001:db8::/32").is_some());
+        assert!(Kind::Networks.normalise("10.1.0.0/8").is_none() && Kind::Networks.normalise("10.0.0.1").is_none());
+        assert!(Kind::Header.normalise("X-Real-IP").is_some() && Kind::Header.normalise("a b").is_none());
         for (text, expected) in [
             ("1e+06", Some("1000000")),
             ("2.16e+07", Some("21600000")),

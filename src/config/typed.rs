@@ -77,7 +77,12 @@ impl Config {
             worker_threads: or_auto(size("runtime.worker_threads"), cores / 2),
             service: crate::transport::Settings {
                 pre_auth: on("auth.pre_auth"),
-                trust_remote_addr: on("auth.trust_remote_addr"),
+                client_address: crate::transport::ClientAddress {
+                    trust_peer: on("auth.trust_remote_addr"),
+                    trusted_proxies: crate::config::table::networks(values.get("auth.trusted_proxies"))
+                        .unwrap_or_default(),
+                    header: values.get("auth.client_ip_header").to_owned(),
+                },
             },
             wire: crate::transport::go_plugin::Settings {
                 ignore_client_cert: on("go_plugin.ignore_client_cert"),

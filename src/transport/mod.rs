@@ -14,6 +14,7 @@ use tonic::service::Routes;
 use crate::authenticate::Gate;
 use crate::pb::full::config_provider::config_provider_service_server::ConfigProviderServiceServer;
 use crate::pb::slim::plugin::plugin_service_server::PluginServiceServer;
+pub use plugin::client_address::ClientAddress;
 use plugin::intake::{Budget, Intake};
 use plugin::lifecycle::Lifecycle;
 use plugin::schema::HostSetting;
@@ -26,13 +27,13 @@ const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 pub struct Settings {
     /// Whether pre-auth turns refusals into proper 401 answers.
     pub pre_auth: bool,
-    /// Whether the peer that the gateway reports is the client. Only where no proxy stands before the gateway.
-    pub trust_remote_addr: bool,
+    /// How the client's address is known.
+    pub client_address: ClientAddress,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { pre_auth: true, trust_remote_addr: false }
+        Self { pre_auth: true, client_address: ClientAddress::default() }
     }
 }
 
@@ -52,10 +53,11 @@ pub struct Deps {
 /// The services of the application, to be served over [`go_plugin`].
 pub fn routes(deps: Deps) -> Routes {
     let budget = Arc::new(Budget::new(Arc::clone(deps.gate.metrics())));
+    let settings = Arc::clone(&deps.settings);
     let schema = plugin::schema::render(&deps.host_settings);
     let config = plugin::config_provider::ConfigProvider::new(schema.clone());
     let service = PluginServiceServer::new(plugin::PluginService::new(deps, schema))
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE);
-    Routes::new(Intake::new(service, budget)).add_service(ConfigProviderServiceServer::new(config))
+    Routes::new(Intake::new(service, budget, settings)).add_service(ConfigProviderServiceServer::new(config))
 }

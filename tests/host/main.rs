@@ -20,6 +20,7 @@ mod support;
 
 mod attach;
 mod bodies;
+mod client_address;
 mod death;
 mod handshake;
 mod helper;

@@ -2,7 +2,7 @@
 //! decides, the decision becomes a message. Never a gRPC error: its text would be shown to the client (hazard H3).
 
 use std::borrow::Cow;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use tonic::Request;
 
@@ -74,7 +74,7 @@ impl PluginService {
         let mut message = request.into_inner();
         let credential = take(&mut message.credential);
         let asked = Asked::of(message.context.as_ref());
-        let remote = message.request.as_ref().and_then(|request| self.remote(&request.remote_addr));
+        let remote = self.deps.settings.load().client_address.of_call(&message.request);
         let answer = |decision: Decision<'_>| match decision {
             Decision::Grant(grant) => granted(&grant),
             Decision::Deny(denial) => denied(denial),
@@ -114,17 +114,6 @@ impl PluginService {
             Decision::Deny(denial) => no_user(denial),
         };
         self.deps.gate.authenticate(&credential, &asked.attempt(Stage::LookUp, None), answer).await
-    }
-
-    /// The client's address, where it is known for certain: the gateway's peer, only if the machine's configuration says
-    /// that no proxy stands before it, and never loopback, which is the gateway calling itself (host contract 3.8).
-    pub(super) fn remote(&self, reported: &[u8]) -> Option<IpAddr> {
-        if !self.deps.settings.load().trust_remote_addr {
-            return None;
-        }
-        let address: SocketAddr = std::str::from_utf8(reported).ok()?.parse().ok()?;
-        let ip = address.ip().to_canonical();
-        (!ip.is_loopback()).then_some(ip)
     }
 }
 

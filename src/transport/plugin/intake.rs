@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
+use arc_swap::ArcSwap;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http_body::Frame;
 use tonic::Status;
@@ -24,6 +25,7 @@ use tonic::server::NamedService;
 
 use crate::domain::Reason;
 use crate::telemetry::metrics::Metrics;
+use crate::transport::Settings;
 use answer::Answer;
 use reducer::{Failure, Plan, Reducer};
 
@@ -88,12 +90,13 @@ pub fn refusal<T>(request: &tonic::Request<T>) -> Option<Reason> {
 pub struct Intake<S> {
     inner: S,
     budget: Arc<Budget>,
+    settings: Arc<ArcSwap<Settings>>,
 }
 
 impl<S> Intake<S> {
     /// Before `inner`, within `budget`.
-    pub fn new(inner: S, budget: Arc<Budget>) -> Self {
-        Self { inner, budget }
+    pub fn new(inner: S, budget: Arc<Budget>, settings: Arc<ArcSwap<Settings>>) -> Self {
+        Self { inner, budget, settings }
     }
 }
 
@@ -117,7 +120,7 @@ where
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
         let method = request.uri().path().rsplit('/').next().unwrap_or_default();
         let refusal = answer::refusal_of(method);
-        if let Some(plan) = reducer::plan(method) {
+        if let Some(plan) = reducer::plan(method, self.settings.load().client_address.reads_headers()) {
             let verdict = Verdict::default();
             request.extensions_mut().insert(verdict.clone());
             let budget = Arc::clone(&self.budget);

@@ -14,7 +14,21 @@ fn framed(message: &[u8]) -> Vec<u8> {
 }
 
 fn reduce(method: &str, pieces: &[&[u8]]) -> Result<Vec<u8>, Failure> {
-    let mut reducer = Reducer::new(reducer::plan(method).unwrap(), MAX_CALL);
+    reduce_by(reducer::plan(method, false), pieces)
+}
+
+/// An auth call as its handler reads it, the parts of its request merged.
+fn decoded(message: &[u8]) -> (slim::AuthRequest, slim::AuthenticatedRequest) {
+    let call = slim::AuthRequest::decode(message).unwrap();
+    let mut request = slim::AuthenticatedRequest::default();
+    for part in &call.request {
+        request.merge(part.as_ref()).unwrap();
+    }
+    (call, request)
+}
+
+fn reduce_by(plan: Option<&'static Plan>, pieces: &[&[u8]]) -> Result<Vec<u8>, Failure> {
+    let mut reducer = Reducer::new(plan.unwrap(), MAX_CALL);
     for piece in pieces {
         reducer.push(piece);
     }
@@ -64,10 +78,20 @@ proptest! {
         places in prop::collection::vec(any::<usize>(), 0..8)
     ) {
         let whole = auth_request(credential, text, llm_id, body).encode_to_vec();
-        let expected = slim::AuthRequest::decode(whole.as_slice()).unwrap();
         let framed = framed(&whole);
-        let kept = reduce("Authenticate", &cut(&framed, &places)).unwrap();
-        prop_assert!(slim::AuthRequest::decode(kept.as_slice()).unwrap() == expected);
+        for with_headers in [false, true] {
+            let (mut expected, mut inner) = decoded(&whole);
+            if !with_headers {
+                inner.headers.clear();
+            }
+            let kept = reduce_by(reducer::plan("Authenticate", with_headers), &cut(&framed, &places)).unwrap();
+            let (mut kept, kept_inner) = decoded(&kept);
+            prop_assert!(kept_inner == inner);
+            // What is left of the request comes in parts.
+            expected.request.clear();
+            kept.request.clear();
+            prop_assert!(kept == expected);
+        }
 
         let inner = full::AuthRequest::decode(whole.as_slice()).unwrap().request.unwrap().encode_to_vec();
         let expected = slim::PluginRequest::decode(inner.as_slice()).unwrap();
@@ -105,7 +129,7 @@ fn r7_a_length_that_claims_more_than_there_is_is_refused() {
 #[test]
 fn r7_more_to_keep_than_a_call_may_hold_is_refused_and_nothing_is_held() {
     let request = auth_request("k".repeat(MAX_CALL + 1), String::new(), 3, Vec::new());
-    let mut reducer = Reducer::new(reducer::plan("Authenticate").unwrap(), MAX_CALL);
+    let mut reducer = Reducer::new(reducer::plan("Authenticate", false).unwrap(), MAX_CALL);
     for piece in framed(&request.encode_to_vec()).chunks(1000) {
         reducer.push(piece);
         assert!(reducer.held() <= 2 * MAX_CALL);
@@ -122,7 +146,7 @@ async fn through(pieces: Vec<Bytes>, budget: &Arc<Budget>) -> (Vec<u8>, Option<u
     let verdict = Verdict::default();
     let frames = pieces.into_iter().map(|piece| Ok::<_, Status>(Frame::data(piece)));
     let body = Body::new(StreamBody::new(tokio_stream::iter(frames)));
-    let plan = reducer::plan("Authenticate").unwrap();
+    let plan = reducer::plan("Authenticate", false).unwrap();
     let mut reduced = Reduced::new(body, plan, Arc::clone(budget), verdict.clone());
     let (mut out, mut most) = (Vec::new(), 0);
     while let Some(frame) = reduced.frame().await {

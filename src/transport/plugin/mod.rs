@@ -1,12 +1,13 @@
 //! `plugin.PluginService`, as the hosts' contract has it: one file for each thing it does.
 //!
-//! [`intake`] stands before it and keeps bodies out; [`auth`] and [`pre_auth`] answer gateways; [`lifecycle`],
+//! [`intake`] stands before it and keeps bodies out; [`auth`] and [`pre_auth`] answer gateways, [`client_address`] says whose request it is; [`lifecycle`],
 //! [`session`] and [`call`] answer the host itself; [`unsupported`] answers for every hook that we do not serve. The
 //! trait implementation below only passes on.
 
 pub mod assets;
 pub mod auth;
 pub mod call;
+pub mod client_address;
 pub mod config_provider;
 pub mod intake;
 pub mod lifecycle;

@@ -28,11 +28,12 @@ impl PluginService {
         }
         let mut message = request.into_inner();
         let vendor = message.context.as_mut().map(|context| std::mem::take(&mut context.vendor)).unwrap_or_default();
+        let remote = self.deps.settings.load().client_address.of(&message.remote_addr, &message.headers);
         let Some(credential) = credential(&mut message.headers, &vendor) else {
             return pb::PluginResponse::default();
         };
         let asked = Asked::of(message.context.as_ref());
-        let attempt = asked.attempt(Stage::PreAuth, self.remote(&message.remote_addr));
+        let attempt = asked.attempt(Stage::PreAuth, remote);
         let answer = |decision: Decision<'_>| match decision {
             Decision::Grant(_) => pb::PluginResponse::default(),
             Decision::Deny(denial) => answer_to(denial.reason()),

@@ -32,17 +32,24 @@ impl Plan {
 /// Nothing is read of it.
 static NOTHING: Plan = Plan(&[]);
 /// `PluginRequest` within `AuthRequest`: neither headers nor body.
-static REQUEST_OF_AUTH: Plan = Plan(&[(1, Rule::Keep), (2, Rule::Keep), (6, Rule::Keep)]);
+static REQUEST_OF_AUTH: Plan = Plan(&[(6, Rule::Keep)]);
+/// The same with headers, where a trusted proxy names the client in one.
+static REQUEST_WITH_HEADERS: Plan = Plan(&[(3, Rule::Keep), (6, Rule::Keep)]);
 /// `AuthRequest`.
 static AUTH: Plan = Plan(&[(1, Rule::Keep), (2, Rule::Keep), (3, Rule::Descend(&REQUEST_OF_AUTH)), (4, Rule::Keep)]);
+/// The same with headers.
+static AUTH_WITH_HEADERS: Plan =
+    Plan(&[(1, Rule::Keep), (2, Rule::Keep), (3, Rule::Descend(&REQUEST_WITH_HEADERS)), (4, Rule::Keep)]);
 /// `PluginRequest` of pre-auth: all but the body.
 static PRE_AUTH: Plan = Plan(&[(1, Rule::Keep), (2, Rule::Keep), (3, Rule::Keep), (5, Rule::Keep), (6, Rule::Keep)]);
 /// `GetAppRequest` and `GetUserRequest`.
 static LOOK_UP: Plan = Plan(&[(1, Rule::Keep), (2, Rule::Keep)]);
 
-/// What is kept of the messages of a method; none for methods whose messages are small and read whole.
-pub fn plan(method: &str) -> Option<&'static Plan> {
+/// What is kept of the messages of a method, with the headers of an auth call if they are wanted; none for methods whose
+/// messages are small and read whole.
+pub fn plan(method: &str, with_headers: bool) -> Option<&'static Plan> {
     match method {
+        "Authenticate" if with_headers => Some(&AUTH_WITH_HEADERS),
         "Authenticate" => Some(&AUTH),
         "ProcessPreAuth" => Some(&PRE_AUTH),
         "GetAppByCredential" | "GetUserByCredential" => Some(&LOOK_UP),
