@@ -22,6 +22,7 @@ pub mod clock;
 pub mod config;
 pub mod directory;
 pub mod domain;
+pub mod fair_cache;
 pub mod pb;
 pub mod plugin_client;
 pub mod process;

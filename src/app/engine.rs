@@ -18,7 +18,7 @@ use crate::store::sqlite::ProcessKind;
 use crate::store::sqlite::decisions::DecisionLog;
 use crate::telemetry::metrics::Metrics;
 use crate::verify::Verifier;
-use crate::verify::argon::ArgonPool;
+use crate::verify::pool::ArgonPool;
 
 /// A running authenticator.
 pub struct Engine {

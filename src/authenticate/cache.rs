@@ -1,120 +1,49 @@
-//! The verified cache: a keyed digest of the whole credential leads to all that a warm answer needs.
+//! What was found out about credentials: a keyed digest of the whole credential leads to its facts, or to why it is
+//! refused.
 //!
-//! No plaintext is ever a key: HMAC-SHA-256 under a key made at process start. Bounded by count. An entry
-//! is never removed to make a change take effect; it carries the feed position that it was read at
-//! and stops holding (`store::feed`). Only facts are kept: no decision, no [`super::Grant`] (rule R14).
+//! No plaintext is ever a key: HMAC-SHA-256 under a key made at process start. Facts and refusals are kept apart, each
+//! bounded by entries and bytes, with a share for each tenant ([`crate::fair_cache`]). Nothing is ever removed to make a
+//! change take effect: what is kept carries the feed position that it was read at and stops holding (`store::feed`).
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use quick_cache::sync::Cache;
 use sha2::Sha256;
 
-use crate::authenticate::link::Facts;
-use crate::domain::{App, Position, Subject, Tenant, User};
-use crate::store::feed::{ChangeFeed, Era, Vintage};
-use crate::verify::Verified;
+use crate::authenticate::entry::{Entry, Finding, Refusal};
+use crate::fair_cache::{Digest, FairCache};
 
-/// The keyed digest of a whole credential.
-pub type Digest = [u8; 32];
+/// Refusals remembered, some 300 bytes each.
+const REFUSALS: usize = 8_192;
 
-/// What was proven of a credential and read of its links, at one position of the feed.
-pub struct Entry {
-    verified: Verified,
-    tenant: Tenant,
-    app: App,
-    user: User,
-    vintage: Vintage,
-    claims: Vec<(&'static str, String)>,
-    used_at_ms: AtomicI64,
-}
-
-impl Entry {
-    /// Puts the facts together.
-    pub(super) fn new(
-        verified: Verified,
-        tenant: Tenant,
-        app: App,
-        user: User,
-        era: Era,
-        position: Position,
-        feed: &ChangeFeed,
-    ) -> Self {
-        let credential = verified.credential();
-        let subjects = [
-            Subject::Credential(credential.id),
-            Subject::Tenant(credential.tenant),
-            Subject::App(credential.app),
-            Subject::User(credential.user),
-        ];
-        let vintage = Vintage { era, position, stripes: feed.stripes(subjects) };
-        let mut claims = vec![
-            ("tenant", tenant.slug.clone()),
-            ("credential_id", credential.id.to_string()),
-            ("credential_kind", "api_key".to_owned()),
-            ("scopes", credential.scopes.join(" ")),
-            ("environment", credential.environment.as_str().to_owned()),
-            ("expires_at", credential.end_ms().map_or_else(String::new, crate::clock::rfc3339)),
-        ];
-        // Said only while an old credential lives out its grace (RFC 8594 names the idea).
-        claims.extend(credential.replaced.and(credential.end_ms()).map(|end| ("sunset", crate::clock::rfc3339(end))));
-        let used_at_ms = AtomicI64::new(credential.last_used_at_ms.unwrap_or(0));
-        Self { verified, tenant, app, user, vintage, claims, used_at_ms }
-    }
-
-    /// Whether a use at `now_ms` is worth a note, the last being at least `resolution_ms` ago. Says so once.
-    pub(super) fn use_is_due(&self, now_ms: i64, resolution_ms: i64) -> bool {
-        let noted = self.used_at_ms.load(Ordering::Relaxed);
-        now_ms.saturating_sub(noted) >= resolution_ms
-            && self.used_at_ms.compare_exchange(noted, now_ms, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-    }
-
-    pub(super) fn facts(&self) -> Facts<'_> {
-        Facts { credential: self.verified.credential(), tenant: &self.tenant, app: &self.app, user: &self.user }
-    }
-
-    /// The proven credential.
-    pub fn verified(&self) -> &Verified {
-        &self.verified
-    }
-
-    /// Its tenant.
-    pub fn tenant(&self) -> &Tenant {
-        &self.tenant
-    }
-
-    /// Its App.
-    pub fn app(&self) -> &App {
-        &self.app
-    }
-
-    /// Its User.
-    pub fn user(&self) -> &User {
-        &self.user
-    }
-
-    /// When the facts were read.
-    pub fn vintage(&self) -> Vintage {
-        self.vintage
-    }
-
-    /// What the gateway is told.
-    pub fn claims(&self) -> &[(&'static str, String)] {
-        &self.claims
-    }
+/// How much is remembered, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most credentials with facts.
+    pub entries: usize,
+    /// Most bytes of facts, about.
+    pub bytes: usize,
+    /// After which time facts and refusals are read again, changed or not.
+    pub ttl: Duration,
 }
 
 /// Bounded, shared by all requests.
 pub struct VerifiedCache {
     keyed: Hmac<Sha256>,
-    entries: Cache<Digest, Arc<Entry>>,
+    facts: FairCache<std::sync::Arc<Entry>>,
+    refusals: FairCache<std::sync::Arc<Refusal>>,
+    ttl_ns: u64,
 }
 
 impl VerifiedCache {
-    /// Holds at most `capacity` entries; digests are keyed with `key`.
-    pub fn new(capacity: usize, key: &[u8; 64]) -> Self {
-        Self { keyed: Hmac::new(&(*key).into()), entries: Cache::new(capacity.max(1)) }
+    /// Within these limits; digests are keyed with `key`.
+    pub fn new(limits: &Limits, key: &[u8; 64]) -> Self {
+        Self {
+            keyed: Hmac::new(&(*key).into()),
+            facts: FairCache::new(limits.entries, limits.bytes),
+            refusals: FairCache::new(REFUSALS, usize::MAX),
+            ttl_ns: u64::try_from(limits.ttl.as_nanos()).unwrap_or(u64::MAX),
+        }
     }
 
     /// The digest of a whole credential.
@@ -124,28 +53,45 @@ impl VerifiedCache {
         mac.finalize().into_bytes().into()
     }
 
-    /// What is kept under a digest, held or not.
-    pub fn find(&self, digest: &Digest) -> Option<Arc<Entry>> {
-        self.entries.get(digest)
+    /// What is kept under a digest and young enough: facts first, for most requests are good. Whether it holds is for
+    /// the caller to see, with `holds`; what does not is passed over.
+    pub fn find(&self, digest: &Digest, now_ns: u64, mut holds: impl FnMut(&Finding) -> bool) -> Option<Finding> {
+        let mut good = |finding: &Finding| now_ns.saturating_sub(finding.read_ns()) <= self.ttl_ns && holds(finding);
+        let facts = self.facts.get(digest).map(Finding::Good).filter(&mut good);
+        facts.or_else(|| self.refusals.get(digest).map(Finding::Bad).filter(good))
     }
 
-    /// Keeps an entry, evicting another if full.
-    pub fn keep(&self, digest: Digest, entry: Arc<Entry>) {
-        self.entries.insert(digest, entry);
+    /// Keeps a finding.
+    pub fn keep(&self, digest: Digest, finding: Finding) {
+        match finding {
+            Finding::Good(entry) => self.facts.put(digest, entry),
+            Finding::Bad(refusal) => self.refusals.put(digest, refusal),
+        }
     }
 
-    /// Entries kept now.
+    /// Credentials with facts.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.facts.len()
     }
 
-    /// Drops everything kept.
-    pub fn clear(&self) {
-        self.entries.clear();
-    }
-
-    /// Whether nothing is kept.
+    /// Whether no facts are kept.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.facts.is_empty()
+    }
+
+    /// Bytes of facts, about.
+    pub fn bytes(&self) -> usize {
+        self.facts.bytes()
+    }
+
+    /// Refusals kept.
+    pub fn refusals(&self) -> usize {
+        self.refusals.len()
+    }
+
+    /// Drops everything.
+    pub fn clear(&self) {
+        self.facts.clear();
+        self.refusals.clear();
     }
 }

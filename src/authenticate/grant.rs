@@ -4,7 +4,7 @@
 //! request (rule R14).
 
 use crate::authenticate::attempt::{Attempt, Stage};
-use crate::authenticate::cache::Entry;
+use crate::authenticate::entry::Entry;
 use crate::authenticate::link::Linked;
 use crate::domain::{App, AppId, LlmGrants, Reason, Tenant, User, UserId};
 
@@ -16,7 +16,7 @@ use crate::domain::{App, AppId, LlmGrants, Reason, Tenant, User, UserId};
 /// }
 /// ```
 /// ```compile_fail
-/// use latchkey::authenticate::{cache::Entry, Grant};
+/// use latchkey::authenticate::{entry::Entry, Grant};
 /// fn make(entry: &Entry) -> Grant<'_> {
 ///     Grant { entry }
 /// }

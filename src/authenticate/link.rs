@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use crate::authenticate::attempt::Attempt;
-use crate::authenticate::cache::Entry;
+use crate::authenticate::entry::Entry;
 use crate::domain::{App, Credential, Reason, Tenant, TenantStatus, User};
 
 /// What the conditions are judged on.

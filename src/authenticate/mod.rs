@@ -14,11 +14,14 @@
 
 pub mod attempt;
 pub mod cache;
+pub mod entry;
 pub mod explain;
+mod flight;
 pub mod gate;
 pub mod grant;
 pub mod link;
 pub mod record;
+mod suspicion;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod usage;
@@ -31,23 +34,27 @@ pub use gate::{Gate, Health, Problem};
 pub use grant::Grant;
 pub use link::Linked;
 
-use crate::authenticate::cache::{Entry, VerifiedCache};
+use crate::authenticate::cache::VerifiedCache;
+use crate::authenticate::entry::{Entry, Finding};
+use crate::authenticate::flight::{Flights, Turn};
 use crate::authenticate::record::Recorder;
+use crate::authenticate::suspicion::Suspicion;
 use crate::authenticate::usage::Usage;
 use crate::clock::{Clock, ExpiryClock, WALL_CLOCK_LAG_ALARM_MS};
 use crate::directory::{Directory, Linkage};
+use crate::domain::denial::Class;
 use crate::domain::{Denial, LlmGrants, Presented, Reason};
 use crate::secret::{CredentialText, Secret};
 use crate::store::feed::ChangeFeed;
 use crate::store::{LinkedRows, Store};
 use crate::telemetry::metrics::Metrics;
-use crate::verify::{Refused, Verifier};
+use crate::verify::{Asked, Known, Refused, RestsOn, Verifier};
 
 /// What authentication can be set to.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Most entries of the verified cache.
-    pub cache_entries: usize,
+    /// How much is remembered of credentials.
+    pub cache: cache::Limits,
     /// Whether a tenant's own `llm_grants = unchecked` takes effect on this machine (a local setting, rule R2).
     pub llm_grants: LlmGrants,
     /// The longest a decision may take; then it is refused.
@@ -59,7 +66,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            cache_entries: 20_000,
+            cache: cache::Limits { entries: 20_000, bytes: 32 << 20, ttl: Duration::from_secs(300) },
             llm_grants: LlmGrants::Required,
             deadline: Duration::from_secs(2),
             logged_refusals_per_second: 50,
@@ -81,6 +88,8 @@ pub struct Authenticator {
     verifier: Verifier,
     directory: Box<dyn Directory>,
     cache: VerifiedCache,
+    flights: Flights<Finding>,
+    suspicion: Suspicion,
     feed: Arc<ChangeFeed>,
     clock: Arc<dyn Clock>,
     expiry: Arc<ExpiryClock>,
@@ -115,8 +124,9 @@ impl Authenticator {
     /// Puts the parts together.
     pub fn new(parts: Parts, settings: Settings) -> Self {
         let Parts { store, verifier, directory, feed, cache_key, clock, expiry, recorder, usage } = parts;
-        let cache = VerifiedCache::new(settings.cache_entries, &cache_key);
-        Self { store, verifier, directory, cache, feed, clock, expiry, recorder, usage, settings }
+        let cache = VerifiedCache::new(&settings.cache, &cache_key);
+        let (flights, suspicion) = (Flights::new(), Suspicion::new());
+        Self { store, verifier, directory, cache, flights, suspicion, feed, clock, expiry, recorder, usage, settings }
     }
 
     /// Decides, records the outcome, and hands the decision to `answer`, the only place where a
@@ -132,7 +142,7 @@ impl Authenticator {
             Ok(presented) => presented,
             Err(reason) => return self.refuse(&reason.into(), None, attempt, started_ns, answer),
         };
-        let entry = match self.facts(&presented, started_ns).await {
+        let entry = match self.facts(&presented, attempt, started_ns).await {
             Ok(entry) => entry,
             Err(refused) => return self.refuse(&refused, Some(&presented), attempt, started_ns, answer),
         };
@@ -144,7 +154,8 @@ impl Authenticator {
                 answer(Decision::Grant(grant))
             }
             Err(reason) => {
-                let refused = Refused { reason, known: Some(Box::new(entry.verified().credential().clone())) };
+                let known = Some(Known::from(entry.verified().credential()));
+                let refused = Refused { reason, known, rests_on: None };
                 self.refuse(&refused, Some(&presented), attempt, started_ns, answer)
             }
         }
@@ -157,53 +168,107 @@ impl Authenticator {
         grant::grant(linked, attempt, self.settings.llm_grants)
     }
 
-    async fn facts(&self, presented: &Presented<'_>, started_ns: u64) -> Result<Arc<Entry>, Refused> {
+    async fn facts(
+        &self,
+        presented: &Presented<'_>,
+        attempt: &Attempt<'_>,
+        started_ns: u64,
+    ) -> Result<Arc<Entry>, Refused> {
         let digest = self.cache.digest(presented.text());
         // A hit rests on a look at the feed at most 100 ms ago (rule R8); if the watcher was held up,
         // this request looks itself, and without an answer nothing cached may be used.
-        if let Some(entry) = self.cache.find(&digest) {
-            if !self.feed.is_fresh() && self.feed.check(self.store.feed()).is_err() {
-                self.metrics().feed_failures.inc();
-                return Err(Reason::FeedStale.into());
-            }
-            if self.feed.holds(entry.vintage()) {
-                self.metrics().cache_hits.inc();
-                return Ok(entry);
-            }
+        let (mut met, mut stale) = (false, false);
+        let found = self.cache.find(&digest, started_ns, |finding| {
+            met = true;
+            stale |= !self.feed.is_fresh() && self.feed.check(self.store.feed()).is_err();
+            !stale && self.holds(finding)
+        });
+        if stale {
+            self.metrics().feed_failures.inc();
+            return Err(Reason::FeedStale.into());
+        }
+        if let Some(finding) = found {
+            self.metrics().cache_hits.inc();
+            return finding.into_result();
+        }
+        if met {
             self.metrics().cache_ended.inc();
         }
         self.metrics().cache_misses.inc();
-        let entry = Arc::new(self.read(presented, started_ns).await?);
-        self.cache.keep(digest, Arc::clone(&entry));
-        Ok(entry)
+        let suspect = self.suspicion.is_suspect(attempt.remote, started_ns);
+        let asked = Asked { digest, suspect };
+        self.find_out(presented, asked, started_ns).await
+    }
+
+    fn holds(&self, finding: &Finding) -> bool {
+        self.feed.holds(finding.vintage()) && finding.stands_at(|| self.expiry.now_ms())
+    }
+
+    /// Reads once for all who ask at the same time. What changed while it was being found out is read again, so that no
+    /// answer rests on facts that ended before it is given; after a few times what was read last stands, for it was read
+    /// after this request began.
+    async fn find_out(&self, presented: &Presented<'_>, asked: Asked, started_ns: u64) -> Result<Arc<Entry>, Refused> {
+        const AGAIN: u32 = 3;
+        let mut reads = 0;
+        loop {
+            let left = self.time_left(started_ns);
+            match self.flights.join(asked.digest) {
+                Turn::Lead(lead) => {
+                    reads += 1;
+                    let finding = self.read(presented, &asked, left).await?;
+                    self.cache.keep(asked.digest, finding.clone());
+                    lead.land(finding.clone());
+                    if reads > AGAIN || self.holds(&finding) {
+                        return finding.into_result();
+                    }
+                }
+                Turn::Follow(flight) => match within(left, flight.wait()).await {
+                    Some(Some(finding)) if self.holds(&finding) => return finding.into_result(),
+                    // It was read before a change, or the leader went away: lead, or follow another.
+                    Some(_) => {}
+                    None => return Err(Reason::DeadlineExceeded.into()),
+                },
+            }
+            if self.time_left(started_ns).is_zero() {
+                return Err(Reason::DeadlineExceeded.into());
+            }
+        }
+    }
+
+    fn time_left(&self, started_ns: u64) -> Duration {
+        self.settings.deadline.saturating_sub(Duration::from_nanos(self.elapsed_ns(started_ns)))
     }
 
     /// Proves the credential and reads what it is linked to. The era is taken before the first read and the
-    /// position is that of the oldest snapshot, so a change during the reads ends the entry (rule R8).
-    async fn read(&self, presented: &Presented<'_>, started_ns: u64) -> Result<Entry, Refused> {
-        let era = self.feed.era();
-        let spent = Duration::from_nanos(self.elapsed_ns(started_ns));
-        let left = self.settings.deadline.saturating_sub(spent);
+    /// position is that of the oldest snapshot, so a change during the reads ends the finding (rule R8). An error is what
+    /// could not be decided, which is nobody else's answer.
+    async fn read(&self, presented: &Presented<'_>, asked: &Asked, left: Duration) -> Result<Finding, Refused> {
+        let (era, read_ns) = (self.feed.era(), self.clock.boot_ns());
         let reads = async {
-            let verified = self.verifier.verify(presented, self.expiry.now_ms()).await?;
+            let verified = self.verifier.verify(presented, asked, self.expiry.now_ms()).await?;
             let credential = verified.credential();
+            let known = Some(Known::from(credential));
+            let (id, linked) = (credential.id, Some((credential.tenant, credential.app, credential.user)));
             let linkage = Linkage { tenant: credential.tenant, app: credential.app, user: credential.user };
-            match self.directory.objects(linkage).await {
-                Ok(objects) => Ok((verified, objects)),
-                Err(_) => Err(Refused {
-                    reason: Reason::DirectoryUnavailable,
-                    known: Some(Box::new(verified.credential().clone())),
-                }),
-            }
+            let Ok(objects) = self.directory.objects(linkage).await else {
+                return Err(Refused { reason: Reason::DirectoryUnavailable, known, rests_on: None });
+            };
+            let position = verified.position().min(objects.position);
+            let missing = |reason| {
+                let rests_on = Some(RestsOn { position, credential: id, linked, until_ms: None });
+                move || Refused { reason, known, rests_on }
+            };
+            let LinkedRows { tenant, app, user } = objects.row;
+            let tenant = tenant.ok_or_else(missing(Reason::TenantUnknown))?;
+            let app = app.ok_or_else(missing(Reason::AppUnknown))?;
+            let user = user.ok_or_else(missing(Reason::UserUnknown))?;
+            Ok(Entry::new(verified, tenant, app, user, era, position, &self.feed, read_ns))
         };
-        let (verified, objects) = within(left, reads).await.unwrap_or(Err(Reason::DeadlineExceeded.into()))?;
-        let position = verified.position().min(objects.position);
-        let known = || Some(Box::new(verified.credential().clone()));
-        let LinkedRows { tenant, app, user } = objects.row;
-        let tenant = tenant.ok_or_else(|| Refused { reason: Reason::TenantUnknown, known: known() })?;
-        let app = app.ok_or_else(|| Refused { reason: Reason::AppUnknown, known: known() })?;
-        let user = user.ok_or_else(|| Refused { reason: Reason::UserUnknown, known: known() })?;
-        Ok(Entry::new(verified, tenant, app, user, era, position, &self.feed))
+        match within(left, reads).await {
+            Some(Ok(entry)) => Ok(Finding::Good(Arc::new(entry))),
+            Some(Err(refused)) => Finding::refusal(refused, era, &self.feed, read_ns).ok_or(refused),
+            None => Err(Reason::DeadlineExceeded.into()),
+        }
     }
 
     fn refuse<R>(
@@ -214,6 +279,9 @@ impl Authenticator {
         started_ns: u64,
         answer: impl FnOnce(Decision<'_>) -> R,
     ) -> R {
+        if refused.reason.class() == Class::Credential {
+            self.suspicion.failed(attempt.remote, started_ns);
+        }
         let digest = presented.map(|presented| self.cache.digest(presented.text()));
         self.recorder.refused(refused, presented, digest, attempt, self.elapsed_ns(started_ns));
         answer(Decision::Deny(refused.reason.into()))
@@ -266,3 +334,7 @@ async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T
 #[cfg(test)]
 #[path = "authenticate_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "memory_tests.rs"]
+mod memory_tests;

@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::audit::decisions::{DecisionRecord, DecisionSink};
 use crate::authenticate::attempt::Attempt;
-use crate::authenticate::cache::{Digest, Entry};
+use crate::authenticate::entry::Entry;
 use crate::clock::Clock;
 use crate::domain::denial::Class;
 use crate::domain::presented::Scheme;
 use crate::domain::{Presented, Reason};
+use crate::fair_cache::Digest;
 use crate::telemetry::metrics::{KindLabel, Metrics};
 use crate::verify::Refused;
 
@@ -137,7 +138,7 @@ impl Recorder {
             None => KindLabel::None,
         };
         self.metrics.refused(refused.reason as usize, kind, duration_ns);
-        let known = refused.known.as_deref();
+        let known = refused.known;
         self.decisions.record(&DecisionRecord::Refused {
             reason: refused.reason,
             stage: attempt.stage.as_str(),
@@ -153,7 +154,7 @@ impl Recorder {
     /// At error, whatever else is suppressed: somebody must look.
     fn alarm(&self, text: &'static str, refused: &Refused, attempt: &Attempt<'_>) {
         let Some(suppressed) = self.alarms.take(self.clock.boot_ns()) else { return };
-        let known = refused.known.as_deref();
+        let known = refused.known;
         tracing::error!(
             alarm = refused.reason.code(),
             request_id = attempt.request_id,
@@ -170,7 +171,7 @@ impl Recorder {
         if suppressed > 0 {
             tracing::info!(suppressed, "refusals not logged one by one in the last second with any");
         }
-        let known = refused.known.as_deref();
+        let known = refused.known;
         tracing::info!(
             request_id = attempt.request_id,
             stage = attempt.stage.as_str(),

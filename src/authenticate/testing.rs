@@ -20,7 +20,8 @@ use crate::store::fake::FakeStore;
 use crate::store::feed::ChangeFeed;
 use crate::store::{Apps, Credentials, Store, Tenants, Users};
 use crate::telemetry::metrics::Metrics;
-use crate::verify::argon::{self, ArgonPool, Cost};
+use crate::verify::argon::{self, Cost};
+use crate::verify::pool::ArgonPool;
 use crate::verify::tag::Tagger;
 
 /// The id of the LLM that [`attempt`] asks for.
@@ -203,6 +204,19 @@ impl World {
     /// A well-formed key for an id, with a secret that is not its own.
     pub fn forged_key(id: CredentialId) -> Secret<CredentialText> {
         presented(&mint(id))
+    }
+
+    /// A well-formed key that differs from another only near its end.
+    #[expect(clippy::disallowed_methods, reason = "a test presents what it minted")]
+    pub fn near(key: &Secret<CredentialText>) -> Secret<CredentialText> {
+        let text = key.expose();
+        let mut body = text[..text.len() - 6].to_vec();
+        let last = body.last_mut().unwrap();
+        *last = if *last == b'0' { b'1' } else { b'0' };
+        assert!(body.len() > 65 && body[..64] == text[..64]);
+        let check = key_format::checksum(&body);
+        body.extend_from_slice(&check);
+        Secret::new(body)
     }
 
     #[expect(clippy::disallowed_methods, reason = "a test presents what it minted")]

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use crate::authenticate::attempt::{Attempt, Stage};
-use crate::authenticate::cache::Entry;
+use crate::authenticate::entry::Entry;
 use crate::clock::Clock;
 use crate::domain::CredentialId;
 use crate::store::Store;

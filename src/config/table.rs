@@ -151,7 +151,21 @@ pub static SETTINGS: &[Setting] = &[
         kind: number(100, 1_000_000),
         default: "20000",
         scope: Scope::LocalOnly,
-        doc: "Most credentials kept verified in memory, about 1 KiB each. One that is not kept costs some 20 microseconds.",
+        doc: "Most credentials kept verified in memory, about 1.5 KiB each, shared fairly between tenants. One that is not kept costs some 20 microseconds.",
+    },
+    Setting {
+        key: "auth.cache_mib",
+        kind: number(1, 4_096),
+        default: "32",
+        scope: Scope::LocalOnly,
+        doc: "Most memory for them, in MiB: what bounds Apps with long lists of LLMs or metadata.",
+    },
+    Setting {
+        key: "auth.cache_ttl_seconds",
+        kind: number(1, 86_400),
+        default: "300",
+        scope: Scope::LocalOnly,
+        doc: "Seconds after which what is kept is read again, changed or not. Changes take effect at once whatever it is; this bounds what no change tells of.",
     },
     Setting {
         key: "auth.deadline_ms",

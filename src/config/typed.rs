@@ -62,7 +62,11 @@ impl Config {
             dev: on("store.dev"),
             pepper_file: path("pepper.file"),
             authenticate: crate::authenticate::Settings {
-                cache_entries: size("auth.cache_entries"),
+                cache: crate::authenticate::cache::Limits {
+                    entries: size("auth.cache_entries"),
+                    bytes: size("auth.cache_mib").saturating_mul(1 << 20),
+                    ttl: Duration::from_secs(number("auth.cache_ttl_seconds")),
+                },
                 llm_grants: match values.get("auth.llm_grants") {
                     "tenant" => LlmGrants::Unchecked,
                     _ => LlmGrants::Required,

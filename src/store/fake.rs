@@ -31,6 +31,7 @@ struct Rows {
     apps: BTreeMap<AppId, App>,
     users: BTreeMap<UserId, User>,
     credentials: BTreeMap<CredentialId, Credential>,
+    hidden: BTreeMap<CredentialId, Credential>,
     operators: BTreeMap<CredentialId, Operator>,
     audit: Vec<ChainedEvent>,
     changes: Vec<Change>,
@@ -88,6 +89,28 @@ impl FakeStore {
     pub fn tamper(&self, id: CredentialId, change: impl FnOnce(&mut Credential)) {
         if let Some(row) = self.rows().credentials.get_mut(&id) {
             change(row);
+        }
+    }
+
+    /// Takes a credential away, untold.
+    pub fn hide(&self, id: CredentialId) {
+        let mut rows = self.rows();
+        if let Some(row) = rows.credentials.remove(&id) {
+            rows.hidden.insert(id, row);
+        }
+    }
+
+    /// Makes a hidden credential again, as its issue would: told to everybody.
+    pub fn show(&self, id: CredentialId) {
+        let mut rows = self.rows();
+        let Some(row) = rows.hidden.remove(&id) else { return };
+        rows.credentials.insert(id, row);
+        let position = Position(rows.changes.len() as u64 + 1);
+        let change = Change { position, subject: Subject::Credential(id), at_ms: 1 };
+        rows.changes.push(change);
+        drop(rows);
+        if let Some(listener) = self.listener.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            listener.committed(&[change]);
         }
     }
 

@@ -18,6 +18,9 @@ use std::time::Duration;
 
 use crate::clock::{Clock, ExpiryClock};
 use crate::domain::{Change, Position, Subject};
+pub use crate::store::marks::{Era, Stripes, Vintage};
+
+use crate::store::marks::Marks;
 use crate::store::{CommitListener, Feed, News, StoreResult};
 
 /// How often the watcher looks: at most every 50 ms, and twice within [`MAX_CHECK_AGE`], so that a hit
@@ -27,25 +30,6 @@ pub const POLL: Duration = Duration::from_millis(50);
 pub const MAX_CHECK_AGE: Duration = Duration::from_millis(100);
 
 const STRIPES: usize = 1 << 14;
-
-/// The stripes of one cached entry's subjects.
-#[derive(Clone, Copy, Debug)]
-pub struct Stripes([u16; 4]);
-
-/// Which store an entry was read from: ends when the file under us was replaced.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Era(u64);
-
-/// How old an entry's facts are.
-#[derive(Clone, Copy, Debug)]
-pub struct Vintage {
-    /// Taken with [`ChangeFeed::era`] before anything was read.
-    pub era: Era,
-    /// The feed position of the oldest snapshot among the reads.
-    pub position: Position,
-    /// What it is about.
-    pub stripes: Stripes,
-}
 
 /// What a look at the feed brought.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -59,9 +43,7 @@ pub struct Checked {
 /// The process's view of the change feed.
 pub struct ChangeFeed {
     hasher: RandomState,
-    changed_at: Box<[AtomicU64]>,
-    floor: AtomicU64,
-    era: AtomicU64,
+    marks: Marks<AtomicU64>,
     applying: Mutex<()>,
     checked_at_ns: AtomicU64,
     seen: Mutex<Position>,
@@ -74,9 +56,7 @@ impl ChangeFeed {
     pub fn new(position: Position, clock: Arc<dyn Clock>, expiry: Arc<ExpiryClock>) -> Self {
         Self {
             hasher: RandomState::new(),
-            changed_at: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
-            floor: AtomicU64::new(0),
-            era: AtomicU64::new(0),
+            marks: Marks::new(STRIPES),
             applying: Mutex::new(()),
             checked_at_ns: AtomicU64::new(0),
             seen: Mutex::new(position),
@@ -92,19 +72,12 @@ impl ChangeFeed {
 
     /// The era to read in: to be taken before the first read of an entry.
     pub fn era(&self) -> Era {
-        Era(self.era.load(Ordering::Acquire))
+        self.marks.era()
     }
 
     /// Whether an entry still holds, as far as this process knows.
     pub fn holds(&self, vintage: Vintage) -> bool {
-        let Vintage { era, position, stripes } = vintage;
-        era == self.era()
-            && position.0 >= self.floor.load(Ordering::Acquire)
-            && stripes.0.iter().all(|&stripe| {
-                self.changed_at
-                    .get(usize::from(stripe))
-                    .is_some_and(|changed| changed.load(Ordering::Acquire) <= position.0)
-            })
+        self.marks.holds(vintage)
     }
 
     /// Whether the last check is young enough for a hit to rest on.
@@ -148,13 +121,7 @@ impl ChangeFeed {
     /// The store under us may be another one, with other positions: nothing read so far holds.
     fn start_era(&self) {
         let _applying = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
-        self.floor.store(0, Ordering::Release);
-        for changed in &self.changed_at {
-            changed.store(0, Ordering::Release);
-        }
-        // Last: whoever reads the new era reads its rows after the reset, so it misses no change
-        // that the reset wiped.
-        self.era.fetch_add(1, Ordering::AcqRel);
+        self.marks.start_era();
     }
 
     fn take_in(&self, changes: &[Change]) -> Checked {
@@ -162,12 +129,12 @@ impl ChangeFeed {
         let now_ms = self.clock.wall_ms();
         let mut checked = Checked::default();
         for change in changes {
-            let mark = match change.subject {
-                Subject::Everything => Some(&self.floor),
-                subject => self.changed_at.get(usize::from(self.stripe(subject))),
+            let is_news = match change.subject {
+                Subject::Everything => self.marks.all_changed(change.position),
+                subject => self.marks.changed(self.stripe(subject), change.position),
             };
             // What this process committed itself was taken in before, and is no news.
-            if mark.is_some_and(|mark| mark.fetch_max(change.position.0, Ordering::AcqRel) < change.position.0) {
+            if is_news {
                 checked.changes += 1;
                 checked.slowest_ms = checked.slowest_ms.max(Some(now_ms.saturating_sub(change.at_ms)));
             }

@@ -13,6 +13,7 @@
 #[cfg(any(test, feature = "test-support"))]
 pub mod fake;
 pub mod feed;
+pub mod marks;
 pub mod sqlite;
 
 use crate::domain::{

@@ -3,15 +3,19 @@
 //! The order of work never depends on the row: one read, one tag, one row MAC, two comparisons, with
 //! dummies where there is no row (rule R13, control A5). Status is judged after the secret.
 
+use sha2::{Digest as _, Sha256};
+
+use crate::domain::denial::Class;
 use crate::domain::key_format::KeyParts;
 use crate::domain::{
     AppId, Credential, CredentialId, CredentialKind, Environment, Generation, Reason, Status, Tag, TenantId, UserId,
 };
 use crate::secret::equal_in_constant_time;
-use crate::verify::{Refused, Verified, Verifier, tag};
+use crate::verify::pool::{Ask, Unproven};
+use crate::verify::{Asked, Known, Proof, Refused, RestsOn, Verified, Verifier, tag};
 
 impl Verifier {
-    pub(super) async fn api_key(&self, parts: &KeyParts<'_>, now_ms: i64) -> Result<Verified, Refused> {
+    pub(super) async fn api_key(&self, parts: &KeyParts<'_>, asked: &Asked, now_ms: i64) -> Result<Verified, Refused> {
         let found = self.store.credentials().look_up(parts.id).map_err(|_| Reason::StoreUnavailable)?;
         let position = found.position;
         let dummy;
@@ -26,10 +30,22 @@ impl Verifier {
         let same_secret = tag::same_tag(row.verifier.tag.as_ref().unwrap_or(&zero), &presented);
         let genuine_row = equal_in_constant_time(&self.tagger.credential_mac(row), &row.row_mac);
 
-        let Some(row) = found.row else { return Err(Reason::UnknownCredential.into()) };
-        match self.judge(&row, same_secret, genuine_row, parts, now_ms).await {
+        let rests_on = |until_ms| Some(RestsOn { position, credential: parts.id, linked: None, until_ms });
+        let Some(row) = found.row else {
+            return Err(Refused { reason: Reason::UnknownCredential, known: None, rests_on: rests_on(None) });
+        };
+        match self.judge(&row, same_secret, genuine_row, parts, asked, now_ms).await {
             Ok(()) => Ok(Verified { credential: row, position }),
-            Err(reason) => Err(Refused { reason, known: Some(Box::new(row)) }),
+            Err(reason) => {
+                // Time alone makes this one good; all other times only end.
+                let until_ms = row.not_before_ms.filter(|_| reason == Reason::NotYetValid);
+                let decided = reason.class() != Class::Unavailable;
+                Err(Refused {
+                    reason,
+                    known: Some(Known::from(&row)),
+                    rests_on: if decided { rests_on(until_ms) } else { None },
+                })
+            }
         }
     }
 
@@ -39,6 +55,7 @@ impl Verifier {
         same_secret: bool,
         genuine_row: bool,
         parts: &KeyParts<'_>,
+        asked: &Asked,
         now_ms: i64,
     ) -> Result<(), Reason> {
         // Nothing verifies without the pepper that the row was made under: the tag can't be compared
@@ -50,7 +67,7 @@ impl Verifier {
             Some(_) => same_secret,
             // A forged row must not buy Argon2id work either.
             None if !genuine_row => return Err(Reason::RowForged),
-            None => self.slow_proof(row, parts.body).await?,
+            None => self.slow_proof(row, parts.body, asked).await?,
         };
         if !proven || parts.environment != Some(row.environment) {
             return Err(if genuine_row { Reason::WrongSecret } else { Reason::RowForged });
@@ -61,12 +78,23 @@ impl Verifier {
         row.check_validity(now_ms)
     }
 
-    async fn slow_proof(&self, row: &Credential, secret: &[u8]) -> Result<bool, Reason> {
-        match self.pool.verify(&row.verifier.phc, secret).await {
-            Ok(proven) => Ok(proven),
-            Err(None) => Err(Reason::HashQueueFull),
-            Err(Some(_)) => Err(Reason::RowForged),
+    async fn slow_proof(&self, row: &Credential, secret: &[u8], asked: &Asked) -> Result<bool, Reason> {
+        let against: [u8; 32] = Sha256::digest(row.verifier.phc.as_bytes()).into();
+        let known = self.proofs.get(&asked.digest);
+        if known.is_some_and(|proof| proof.credential == row.id && proof.against == against) {
+            return Ok(true);
         }
+        let (tenant, credential) = (row.tenant, row.id);
+        let ask =
+            Ask { tenant, credential, digest: asked.digest, phc: &row.verifier.phc, secret, suspect: asked.suspect };
+        let proven = self.pool.verify(ask).await.map_err(|unproven| match unproven {
+            Unproven::Full => Reason::HashQueueFull,
+            Unproven::Hash(_) => Reason::RowForged,
+        })?;
+        if proven {
+            self.proofs.put(asked.digest, Proof { tenant, credential, against });
+        }
+        Ok(proven)
     }
 }
 

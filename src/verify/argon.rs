@@ -1,19 +1,7 @@
-//! Argon2id: making the durable record of a secret, and proving secrets that have no tag.
-//!
-//! One verification takes milliseconds and 19 MiB by design, so it never runs on an async thread: a fixed
-//! pool of our own threads does it, as many as cores, at low priority, each with one reused and
-//! wiped buffer that is allocated at first use and freed when idle (decision 3). The queue is bounded; a full queue
-//! refuses, and the refusal is counted by its reason.
-
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+//! Argon2id: making the durable record of a secret, and proving secrets that have no tag. [`super::pool`] says when.
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use tokio::sync::oneshot;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::clock::Entropy;
@@ -37,7 +25,6 @@ pub const MAX_COST: Cost = Cost { memory_kib: 65_536, passes: 4, lanes: 2 };
 
 const SALT_LEN: usize = 16;
 const OUTPUT_LEN: usize = 32;
-const IDLE: Duration = Duration::from_secs(5);
 
 /// Why nothing was hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -55,7 +42,7 @@ pub enum HashError {
 
 /// Working memory, wiped after each use.
 #[derive(Default)]
-struct Buffer(Vec<Block>);
+pub(super) struct Buffer(Vec<Block>);
 
 impl Buffer {
     fn blocks(&mut self, params: &Params) -> &mut [Block] {
@@ -102,7 +89,7 @@ fn checked_params(cost: Cost) -> Result<Params, HashError> {
     Params::new(memory_kib, passes, lanes, Some(OUTPUT_LEN)).map_err(|_| HashError::Cost)
 }
 
-fn matches(buffer: &mut Buffer, phc: &str, secret: &[u8]) -> Result<bool, HashError> {
+pub(super) fn matches(buffer: &mut Buffer, phc: &str, secret: &[u8]) -> Result<bool, HashError> {
     let phc = PasswordHash::new(phc).map_err(|_| HashError::Phc)?;
     if phc.algorithm != Algorithm::Argon2id.ident() || phc.version != Some(Version::V0x13.into()) {
         return Err(HashError::Phc);
@@ -121,74 +108,6 @@ fn matches(buffer: &mut Buffer, phc: &str, secret: &[u8]) -> Result<bool, HashEr
 /// When the stored hash cannot be used.
 pub fn verify(phc: &str, secret: &[u8]) -> Result<bool, HashError> {
     matches(&mut Buffer::default(), phc, secret)
-}
-
-struct Job {
-    phc: String,
-    secret: Zeroizing<Vec<u8>>,
-    answer: oneshot::Sender<Result<bool, HashError>>,
-}
-
-/// The queue is full: refuse now rather than let everybody wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the hashing queue is full")]
-pub struct QueueFull;
-
-/// The hashing threads of a process.
-pub struct ArgonPool {
-    queue: SyncSender<Job>,
-    taken: AtomicU64,
-}
-
-impl ArgonPool {
-    /// Starts `threads` threads behind a queue of `queue_len` jobs. They end when the pool is dropped.
-    ///
-    /// # Errors
-    /// When the system gives no thread.
-    pub fn start(threads: usize, queue_len: usize) -> std::io::Result<Self> {
-        let (queue, jobs) = sync_channel::<Job>(queue_len);
-        let jobs = Arc::new(Mutex::new(jobs));
-        for index in 0..threads.max(1) {
-            let jobs = Arc::clone(&jobs);
-            std::thread::Builder::new().name(format!("argon2-{index}")).spawn(move || work(&jobs))?;
-        }
-        Ok(Self { queue, taken: AtomicU64::new(0) })
-    }
-
-    /// Whether `secret` is the one that `phc` was made of.
-    ///
-    /// # Errors
-    /// `Err(None)` when the queue is full; `Err(Some(_))` when the stored hash cannot be used.
-    pub async fn verify(&self, phc: &str, secret: &[u8]) -> Result<bool, Option<HashError>> {
-        let (answer, answered) = oneshot::channel();
-        let job = Job { phc: phc.to_owned(), secret: Zeroizing::new(secret.to_vec()), answer };
-        self.queue.try_send(job).map_err(|_| None)?;
-        self.taken.fetch_add(1, Ordering::Relaxed);
-        answered.await.map_err(|_| None)?.map_err(Some)
-    }
-
-    /// Jobs taken so far.
-    pub fn taken(&self) -> u64 {
-        self.taken.load(Ordering::Relaxed)
-    }
-}
-
-fn work(jobs: &Mutex<Receiver<Job>>) {
-    // Hashing takes only spare time: at normal priority two hash threads cost other callers
-    // milliseconds at the 99th percentile. On Linux this is per thread; elsewhere it may do nothing.
-    let _ = rustix::process::setpriority_process(None, 15);
-    let mut buffer = Buffer::default();
-    loop {
-        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(IDLE);
-        match next {
-            Ok(job) if job.answer.is_closed() => {}
-            Ok(job) => {
-                let _ = job.answer.send(matches(&mut buffer, &job.phc, &job.secret));
-            }
-            Err(RecvTimeoutError::Timeout) => buffer = Buffer::default(),
-            Err(RecvTimeoutError::Disconnected) => return,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -215,15 +134,5 @@ mod tests {
         for bad in ["", "plain", "$argon2i$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo", "$2b$12$abc"] {
             assert_eq!(matches(&mut Buffer::default(), bad, b"x"), Err(HashError::Phc), "{bad}");
         }
-    }
-
-    #[tokio::test]
-    async fn a_full_queue_refuses_at_once() {
-        let pool = ArgonPool::start(1, 1).unwrap();
-        let phc = hash(Cost { memory_kib: 19_456, passes: 2, lanes: 1 }, b"s", &SystemEntropy).unwrap();
-        let calls = (0..8).map(|_| pool.verify(&phc, b"s"));
-        let answers = futures::future::join_all(calls).await;
-        assert!(answers.contains(&Ok(true)), "some are served");
-        assert!(answers.contains(&Err(None)), "some are refused");
     }
 }

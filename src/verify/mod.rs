@@ -7,14 +7,18 @@
 pub mod api_key;
 pub mod argon;
 pub mod pepper;
+pub mod pool;
 pub mod tag;
 
 use std::sync::Arc;
 
 use crate::domain::presented::Scheme;
-use crate::domain::{Credential, CredentialKind, Position, Presented, Reason};
+use crate::domain::{
+    AppId, Credential, CredentialId, CredentialKind, Position, Presented, Reason, Subject, TenantId, UserId,
+};
+use crate::fair_cache::{Digest, FairCache, Held};
 use crate::store::Store;
-use crate::verify::argon::ArgonPool;
+use crate::verify::pool::ArgonPool;
 use crate::verify::tag::Tagger;
 
 /// A credential whose secret was proven against a row that only a holder of the pepper can have
@@ -36,31 +40,111 @@ impl Verified {
     }
 }
 
-/// A refusal, and whose credential it was where that is known and proven or not: for log and audit only.
+/// Whose credential it was, for log and audit only.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Known {
+    /// The credential.
+    pub id: CredentialId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// Its App.
+    pub app: AppId,
+    /// Its User.
+    pub user: UserId,
+}
+
+impl From<&Credential> for Known {
+    fn from(row: &Credential) -> Self {
+        Self { id: row.id, tenant: row.tenant, app: row.app, user: row.user }
+    }
+}
+
+/// What a refusal rests on: it stands while nothing of this changed.
+#[derive(Clone, Copy, Debug)]
+pub struct RestsOn {
+    /// The feed position of the oldest snapshot that was read.
+    pub position: Position,
+    /// The credential that was looked for.
+    pub credential: CredentialId,
+    /// Its tenant, App and User, where they were read too.
+    pub linked: Option<Linkage>,
+    /// It stands only before this moment, milliseconds since the epoch.
+    pub until_ms: Option<i64>,
+}
+
+/// What a credential names.
+pub type Linkage = (TenantId, AppId, UserId);
+
+/// What facts about a credential rest on.
+pub fn subjects(credential: CredentialId, linked: Option<Linkage>) -> [Subject; 4] {
+    let credential = Subject::Credential(credential);
+    linked.map_or([credential; 4], |(tenant, app, user)| {
+        [credential, Subject::Tenant(tenant), Subject::App(app), Subject::User(user)]
+    })
+}
+
+/// A refusal.
+#[derive(Clone, Copy, Debug)]
 pub struct Refused {
     /// Why.
     pub reason: Reason,
-    /// The stored credential that the presented id named, if there is one.
-    pub known: Option<Box<Credential>>,
+    /// The stored credential that the presented id named, if there is one, proven or not.
+    pub known: Option<Known>,
+    /// What it rests on; none where nothing was read, or we could not decide.
+    pub rests_on: Option<RestsOn>,
 }
 
 impl From<Reason> for Refused {
     fn from(reason: Reason) -> Self {
-        Self { reason, known: None }
+        Self { reason, known: None, rests_on: None }
     }
 }
+
+/// What is known of a presented credential beside its text.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// The keyed digest of the whole.
+    pub digest: Digest,
+    /// It comes from where much failed lately: work that others wait for is done first.
+    pub suspect: bool,
+}
+
+/// That a secret was proven against a stored hash. Kept apart from all facts: a change of the row drops the facts, and a
+/// point read restores them without another hash (rule R12).
+#[derive(Clone)]
+struct Proof {
+    tenant: TenantId,
+    credential: CredentialId,
+    /// SHA-256 of the stored hash.
+    against: [u8; 32],
+}
+
+impl Held for Proof {
+    fn owner(&self) -> TenantId {
+        self.tenant
+    }
+
+    fn bytes(&self) -> usize {
+        // With its key and its places in the maps.
+        size_of::<Self>() + 160
+    }
+}
+
+/// Most proofs kept.
+const PROOFS: usize = 32_768;
 
 /// Proves credentials against the store.
 pub struct Verifier {
     store: Arc<dyn Store>,
     tagger: Arc<Tagger>,
     pool: ArgonPool,
+    proofs: FairCache<Proof>,
 }
 
 impl Verifier {
     /// Verifies against this store, under this pepper.
     pub fn new(store: Arc<dyn Store>, tagger: Arc<Tagger>, pool: ArgonPool) -> Self {
-        Self { store, tagger, pool }
+        Self { store, tagger, pool, proofs: FairCache::new(PROOFS, usize::MAX) }
     }
 
     /// The hashing threads.
@@ -72,9 +156,9 @@ impl Verifier {
     ///
     /// # Errors
     /// The refusal. Unknown and wrong cost the same: one read, one tag, one row MAC (rule R13).
-    pub async fn verify(&self, presented: &Presented<'_>, now_ms: i64) -> Result<Verified, Refused> {
+    pub async fn verify(&self, presented: &Presented<'_>, asked: &Asked, now_ms: i64) -> Result<Verified, Refused> {
         match presented.scheme() {
-            Scheme::Key(parts) if parts.kind == CredentialKind::ApiKey => self.api_key(&parts, now_ms).await,
+            Scheme::Key(parts) if parts.kind == CredentialKind::ApiKey => self.api_key(&parts, asked, now_ms).await,
             Scheme::Key(_) => Err(Reason::WrongKind.into()),
             Scheme::Jwt => Err(Reason::JwtNotAccepted.into()),
         }

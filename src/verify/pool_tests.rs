@@ -1,0 +1,134 @@
+use super::*;
+use crate::clock::SystemEntropy;
+use crate::verify::argon::{Cost, hash};
+
+const SLOW: Cost = Cost { memory_kib: 19_456, passes: 2, lanes: 1 };
+
+fn ask<'a>(tenant: u8, credential: u8, secret: &'a [u8], phc: &'a str) -> Ask<'a> {
+    use sha2::Digest as _;
+    Ask {
+        tenant: TenantId::from_bytes([tenant; 16]),
+        credential: CredentialId::from_bytes([credential; 16]),
+        digest: sha2::Sha256::digest(secret).into(),
+        phc,
+        secret,
+        suspect: false,
+    }
+}
+
+fn phc(secret: &[u8]) -> String {
+    hash(SLOW, secret, &SystemEntropy).unwrap()
+}
+
+#[tokio::test]
+async fn b6_too_many_are_refused_at_once() {
+    let pool = ArgonPool::start(1, 1).unwrap();
+    let phc = phc(b"s");
+    let calls = (0..8u8).map(|credential| pool.verify(ask(1, credential, b"s", &phc)));
+    let answers = futures::future::join_all(calls).await;
+    assert!(answers.contains(&Ok(true)), "some are served");
+    assert!(answers.contains(&Err(Unproven::Full)), "some are refused");
+    assert_eq!(pool.waiting(), 0);
+}
+
+#[tokio::test]
+async fn one_secret_is_hashed_once_for_all_who_present_it_and_nobody_fails_with_one_who_goes() {
+    let pool = ArgonPool::start(2, 64).unwrap();
+    let phc = phc(b"s");
+    {
+        // The first to ask goes away before it is answered.
+        let first = pool.verify(ask(1, 1, b"s", &phc));
+        let mut first = std::pin::pin!(first);
+        assert!(futures::poll!(first.as_mut()).is_pending());
+    }
+    let calls = (0..50).map(|_| pool.verify(ask(1, 1, b"s", &phc)));
+    let answers = futures::future::join_all(calls).await;
+    assert!(answers.iter().all(|answer| *answer == Ok(true)));
+    assert!(pool.taken() <= 2, "{} hashes for one secret", pool.taken());
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_is_not_computed() {
+    let pool = ArgonPool::start(1, 64).unwrap();
+    let phc = phc(b"s");
+    for credential in 2..40 {
+        let call = pool.verify(ask(1, credential, b"x", &phc));
+        let mut call = std::pin::pin!(call);
+        let _ = futures::poll!(call.as_mut());
+    }
+    assert_eq!(pool.verify(ask(2, 1, b"s", &phc)).await, Ok(true));
+    assert!(pool.taken() <= 3, "{}", pool.taken());
+}
+
+#[tokio::test]
+async fn r12_a_tenant_that_floods_holds_up_itself() {
+    let pool = ArgonPool::start(2, 64).unwrap();
+    let phc = phc(b"s");
+    let secrets: Vec<Vec<u8>> = (0..500u32).map(|n| n.to_le_bytes().to_vec()).collect();
+    let flood =
+        secrets.iter().enumerate().map(|(n, secret)| pool.verify(ask(1, u8::try_from(n % 50).unwrap(), secret, &phc)));
+    let flood = futures::future::join_all(flood);
+    let mut flood = std::pin::pin!(flood);
+    assert!(futures::poll!(flood.as_mut()).is_pending());
+    let before = pool.taken();
+    assert_eq!(pool.verify(ask(2, 200, b"s", &phc)).await, Ok(true), "served, not refused");
+    assert!(pool.taken() - before <= 4, "after {} others", pool.taken() - before);
+    assert!(pool.waiting() <= 64);
+}
+
+#[tokio::test]
+async fn b6_a_flood_of_wrong_secrets_for_a_credential_does_not_lock_its_owner_out() {
+    let pool = ArgonPool::start(2, 64).unwrap();
+    let phc = phc(b"right");
+    let secrets: Vec<Vec<u8>> = (0..400u32).map(|n| n.to_le_bytes().to_vec()).collect();
+    let mut served = false;
+    for round in secrets.chunks(20) {
+        let wrong = round.iter().map(|secret| pool.verify(ask(1, 1, secret, &phc)));
+        let wrong = futures::future::join_all(wrong);
+        let (answer, _) = tokio::join!(pool.verify(ask(1, 1, b"right", &phc)), wrong);
+        served |= answer == Ok(true);
+    }
+    assert!(served, "twenty tries against twenty wrong ones each");
+}
+
+#[tokio::test]
+async fn suspects_come_last() {
+    let pool = ArgonPool::start(1, 64).unwrap();
+    let phc = phc(b"s");
+    let suspects = (10..30).map(|credential| pool.verify(Ask { suspect: true, ..ask(1, credential, b"x", &phc) }));
+    let suspects = futures::future::join_all(suspects);
+    let mut suspects = std::pin::pin!(suspects);
+    assert!(futures::poll!(suspects.as_mut()).is_pending());
+    let before = pool.taken();
+    assert_eq!(pool.verify(ask(1, 1, b"s", &phc)).await, Ok(true));
+    assert!(pool.taken() - before <= 2);
+    assert!(suspects.await.iter().all(|answer| *answer == Ok(false)), "and are answered all the same");
+}
+
+#[test]
+fn one_job_of_a_credential_and_half_the_threads_of_a_tenant_run_at_most() {
+    let mut queue = Queue::default();
+    let job = |n: u8, callers: &mut Vec<_>| {
+        let (caller, answered) = oneshot::channel();
+        callers.push(answered);
+        let (digest, secret) = ([n; 32], Zeroizing::new(vec![n]));
+        Job { digest, phc: String::new(), secret, callers: vec![caller], suspect: false }
+    };
+    let id = |n: u8| CredentialId::from_bytes([n; 16]);
+    let (one, other) = (TenantId::from_bytes([1; 16]), TenantId::from_bytes([2; 16]));
+    let mut callers = Vec::new();
+    for n in 0..3 {
+        queue.add(one, id(1), job(n, &mut callers));
+    }
+    queue.add(one, id(2), job(9, &mut callers));
+    queue.add(one, id(3), job(9, &mut callers));
+    queue.add(other, id(4), job(9, &mut callers));
+    let chance = |_: usize| 0;
+    let taken: Vec<_> = std::iter::from_fn(|| queue.next(2, &chance)).map(|(tenant, id, _)| (tenant, id)).collect();
+    assert_eq!(taken, [(one, id(1)), (other, id(4)), (one, id(2))], "in turns, two of the first tenant at most");
+    queue.done(one, id(1));
+    assert_eq!(queue.next(2, &chance).map(|(_, id, _)| id), Some(id(3)), "the next credential's turn");
+    queue.done(one, id(2));
+    assert_eq!(queue.next(2, &chance).map(|(_, id, _)| id), Some(id(1)));
+    assert!(queue.next(2, &chance).is_none(), "another job of a credential that has one running waits");
+}
