@@ -52,6 +52,7 @@ fn main() {
         data_dir: Some(data),
         dev: true,
         pepper_file: None,
+        pepper_source: None,
         authenticate: latchkey::authenticate::Settings::default(),
         argon_threads: 1,
         argon_queue: 8,

@@ -89,6 +89,15 @@ CREATE TABLE operators (
   revoked_at_ms INTEGER
 ) WITHOUT ROWID;
 
+CREATE TABLE peppers (
+  fingerprint   BLOB    NOT NULL PRIMARY KEY CHECK (length(fingerprint) = 16),
+  added_at_ms   INTEGER NOT NULL,
+  retired_at_ms INTEGER,
+  lost_until_ms INTEGER,
+  lost_mac      BLOB    CHECK (lost_mac IS NULL OR length(lost_mac) = 32),
+  CHECK ((lost_until_ms IS NULL) = (lost_mac IS NULL))
+) WITHOUT ROWID;
+
 CREATE TABLE processes (
   pid             INTEGER NOT NULL,
   boot_id         TEXT    NOT NULL,

@@ -30,7 +30,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("admin", &["domain", "store", "directory", "verify", "authenticate", "audit", "secret", "clock", "telemetry"]),
     ("transport", &["authenticate", "admin", "domain", "secret", "clock", "pb", "telemetry", "directory"]),
-    ("config", &["app", "authenticate", "transport", "telemetry", "domain", "secret"]),
+    ("config", &["verify", "app", "authenticate", "transport", "telemetry", "domain", "secret"]),
     ("plugin_client", &["pb", "secret", "clock"]),
     (
         "cli",

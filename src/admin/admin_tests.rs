@@ -5,6 +5,7 @@ use crate::domain::{AppId, CredentialId, Environment, LlmGrant, LlmGrants, LlmId
 use crate::secret::Secret;
 use crate::store::fake::{FakeStore, Fault};
 use crate::verify::argon;
+use crate::verify::tag::Tagger;
 
 pub(super) struct World {
     pub(super) store: Arc<FakeStore>,
@@ -64,7 +65,7 @@ pub(super) fn world() -> World {
     let store = Arc::new(FakeStore::default());
     let clock = Arc::new(ManualClock::at(1_800_000_000_000));
     let tagger = Arc::new(Tagger::new(&Secret::new(vec![7; 32])).unwrap());
-    let parts = (Arc::clone(&store) as _, Arc::clone(&tagger), Arc::clone(&clock) as _);
+    let parts = (Arc::clone(&store) as _, Arc::new(Keyring::single(Arc::clone(&tagger))), Arc::clone(&clock) as _);
     let admin = Admin::new(parts.0, parts.1, parts.2, Arc::new(SystemEntropy), Actor::Local { uid: 1000 });
     admin.create_tenant(new_tenant("acme")).unwrap();
     admin.create_tenant(new_tenant("globex")).unwrap();

@@ -9,7 +9,7 @@ use crate::domain::event::DetailKey;
 use crate::domain::{
     Action, AppId, Credential, CredentialId, Environment, Status, Subject, Tenant, TenantStatus, UserId, key_format,
 };
-use crate::secret::{ApiKeyText, Secret, equal_in_constant_time};
+use crate::secret::{ApiKeyText, Secret};
 use crate::store::StoreError;
 use crate::verify::argon::{self, Cost};
 
@@ -130,7 +130,7 @@ impl Admin {
             created_at_ms: now_ms,
             last_used_at_ms: None,
         };
-        credential.row_mac = self.tagger.credential_mac(&credential);
+        self.keyring.ring().seal(&mut credential);
         Ok(Issued { credential, key: minted.text })
     }
 
@@ -147,11 +147,23 @@ impl Admin {
     /// row stays refused as it is.
     pub(super) fn genuine_key(&self, id: CredentialId) -> AdminResult<Credential> {
         let credential = self.key(id)?;
-        if equal_in_constant_time(&credential.row_mac, &self.tagger.credential_mac(&credential)) {
-            Ok(credential)
-        } else {
-            Err(AdminError::Forged(id.to_string()))
+        match self.keyring.ring().is_genuine(&credential) {
+            Some(true) => Ok(credential),
+            Some(false) => Err(AdminError::Forged(id.to_string())),
+            None => Err(AdminError::PepperMissing(id.to_string())),
         }
+    }
+
+    /// A credential whose pepper was declared lost, to be sealed under the current one.
+    fn without_seal(&self, id: CredentialId) -> AdminResult<Credential> {
+        let mut credential = self.key(id)?;
+        let ring = self.keyring.ring();
+        if !ring.is_lost(credential.verifier.pepper) {
+            return Err(AdminError::PepperMissing(id.to_string()));
+        }
+        credential.verifier.tag = None;
+        credential.verifier.pepper = ring.current().fingerprint();
+        Ok(credential)
     }
 
     /// The slug of the tenant that a credential belongs to.
@@ -180,14 +192,19 @@ impl Admin {
     /// When there is none, or its row is forged.
     pub fn revoke_key(&self, id: CredentialId, reason: RevocationReason) -> AdminResult<Revoked> {
         retrying(|| {
-            let mut credential = self.genuine_key(id)?;
+            let mut credential = match self.genuine_key(id) {
+                // Taking back must be possible whatever was lost: the row is sealed under the current pepper, and as it
+                // is revoked nothing rests on what else it says.
+                Err(AdminError::PepperMissing(_)) => self.without_seal(id)?,
+                other => other?,
+            };
             if matches!(credential.status, Status::Revoked { .. }) {
                 return Ok(Revoked { credential, already: true });
             }
             let expected = credential.generation;
             credential.status = Status::Revoked { at_ms: self.clock.wall_ms(), reason };
             credential.generation = self.generation()?;
-            credential.row_mac = self.tagger.credential_mac(&credential);
+            self.keyring.ring().seal(&mut credential);
             let details = vec![(DetailKey::Reason, reason.as_str().to_owned())];
             let subject = Subject::Credential(id);
             let event = self.event(Action::CredentialRevoked, subject, Some(credential.tenant), details);

@@ -82,7 +82,7 @@ impl Admin {
             let expected = old.generation;
             old.replaced = Some(Replaced { by: new.credential.id, grace_until_ms });
             old.generation = self.generation()?;
-            old.row_mac = self.tagger.credential_mac(&old);
+            self.keyring.ring().seal(&mut old);
             let mut details = vec![
                 (DetailKey::ReplacedBy, new.credential.id.to_string()),
                 (DetailKey::GraceUntil, grace_until_ms.to_string()),
@@ -122,7 +122,7 @@ impl Admin {
             }
             let expected = credential.generation;
             credential.generation = self.generation()?;
-            credential.row_mac = self.tagger.credential_mac(&credential);
+            self.keyring.ring().seal(&mut credential);
             let details = vec![(DetailKey::Fields, fields.join(","))];
             let subject = Subject::Credential(id);
             let event = self.event(Action::CredentialChanged, subject, Some(credential.tenant), details);

@@ -10,6 +10,7 @@ mod credentials;
 mod lifecycle;
 pub mod limits;
 mod operators;
+mod peppers;
 mod tenants;
 mod users;
 
@@ -18,16 +19,18 @@ use std::sync::Arc;
 use crate::clock::{Clock, Entropy};
 use crate::domain::event::{Actor, DetailKey};
 use crate::domain::{
-    Action, AuditEvent, CredentialId, CredentialKind, Generation, Subject, Tenant, TenantId, Verifier,
+    Action, AuditEvent, CredentialId, CredentialKind, Generation, PepperFingerprint, Subject, Tenant, TenantId,
+    Verifier,
 };
 use crate::store::{Store, StoreError};
 use crate::verify::argon::{self, Cost, HashError};
-use crate::verify::tag::Tagger;
+use crate::verify::keyring::{Keyring, KeyringError};
 
 pub use apps::{AppChanges, NewApp};
 pub use credentials::{IssueRequest, Issued, Revoked};
 pub use lifecycle::{KeyChanges, MAX_GRACE_MS, RotateRequest, Rotated};
 pub use operators::IssuedToken;
+pub use peppers::{PepperState, Retired};
 pub use tenants::{NewTenant, TenantChanges};
 pub use users::{NewUser, UserChanges};
 
@@ -79,6 +82,26 @@ pub enum AdminError {
     /// A row that somebody without the pepper wrote: nothing is signed on top of it (rule R4).
     #[error("the row of credential {0} was not written by Latchkey: it is refused everywhere, and stays so")]
     Forged(String),
+    /// A row whose pepper this process does not hold.
+    #[error(
+        "credential {0} was stored under a pepper that is not here: put the pepper back (`latchkey pepper status`); it is \
+         refused everywhere meanwhile"
+    )]
+    PepperMissing(String),
+    /// A pepper cannot be read, made or used.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// A pepper is still needed.
+    #[error(
+        "{count} credentials are still under pepper {fingerprint}: they move to the current one at their next use, or at \
+         once with --drop-tags, which leaves each one hash to be done at its next use"
+    )]
+    PepperInUse {
+        /// Which.
+        fingerprint: PepperFingerprint,
+        /// How many rows name it.
+        count: u64,
+    },
     /// A credential that is past what was asked for.
     #[error("credential {id} {state}")]
     NotInForce {
@@ -104,7 +127,7 @@ pub type AdminResult<T> = Result<T, AdminError>;
 /// The use cases, for one actor.
 pub struct Admin {
     store: Arc<dyn Store>,
-    tagger: Arc<Tagger>,
+    keyring: Arc<Keyring>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     actor: Actor,
@@ -114,12 +137,12 @@ impl Admin {
     /// Acts for `actor`.
     pub fn new(
         store: Arc<dyn Store>,
-        tagger: Arc<Tagger>,
+        keyring: Arc<Keyring>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         actor: Actor,
     ) -> Self {
-        Self { store, tagger, clock, entropy, actor }
+        Self { store, keyring, clock, entropy, actor }
     }
 
     /// The time that expiry is shown by.
@@ -157,11 +180,10 @@ impl Admin {
         body: &[u8],
         cost: Cost,
     ) -> AdminResult<Verifier> {
-        Ok(Verifier {
-            phc: argon::hash(cost, body, self.entropy.as_ref())?,
-            tag: Some(self.tagger.tag(kind, tenant, id, body)),
-            pepper: self.tagger.fingerprint(),
-        })
+        let phc = argon::hash(cost, body, self.entropy.as_ref())?;
+        let ring = self.keyring.ring();
+        let tag = Some(ring.current().tag(kind, tenant, id, body));
+        Ok(Verifier { phc, tag, pepper: ring.current().fingerprint() })
     }
 
     fn generation(&self) -> AdminResult<Generation> {
@@ -219,3 +241,7 @@ mod tests;
 #[cfg(test)]
 #[path = "lifecycle_tests.rs"]
 mod lifecycle_tests;
+
+#[cfg(test)]
+#[path = "peppers_tests.rs"]
+mod peppers_tests;

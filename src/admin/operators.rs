@@ -39,7 +39,7 @@ impl Admin {
             created_at_ms: self.clock.wall_ms(),
             revoked_at_ms: None,
         };
-        operator.row_mac = self.tagger.operator_mac(&operator);
+        operator.row_mac = self.keyring.ring().current().operator_mac(&operator);
         let details = vec![(DetailKey::Name, name.to_owned()), (DetailKey::Role, Role::Owner.as_str().to_owned())];
         let event = self.event(Action::OperatorAdded, Subject::Operator(id), None, details);
         self.store.operators().add(&operator, event)?;

@@ -88,9 +88,10 @@ pub fn once(
 /// When the store cannot be opened or read.
 pub fn explain(settings: &Settings, asked: Asked<'_>, question: &Question) -> Result<Explanation, OpenFailure> {
     let opened = crate::app::open(settings, ProcessKind::Command)?;
+    let ring = opened.keyring.ring();
     let explainer = Explainer {
         store: opened.store.as_ref(),
-        tagger: &opened.tagger,
+        ring: &ring,
         llm_grants: settings.authenticate.llm_grants,
         now_ms: opened.clock.wall_ms(),
     };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::app::{OpenFailure, Opened, Settings};
 use crate::audit::decisions::DecisionSink;
 use crate::authenticate::record::Recorder;
+use crate::authenticate::upgrade::Upgrades;
 use crate::authenticate::usage::{self, Usage};
 use crate::authenticate::{Authenticator, Gate, Parts, Problem};
 use crate::clock::{EntropyError, ExpiryClock};
@@ -18,6 +19,7 @@ use crate::store::sqlite::ProcessKind;
 use crate::store::sqlite::decisions::DecisionLog;
 use crate::telemetry::metrics::Metrics;
 use crate::verify::Verifier;
+use crate::verify::keyring::Keyring;
 use crate::verify::pool::ArgonPool;
 
 /// A running authenticator.
@@ -57,7 +59,7 @@ impl Engine {
         opened.entropy.fill(&mut cache_key).map_err(|error: EntropyError| system(&error))?;
         let parts = Parts {
             store: Arc::clone(&store),
-            verifier: Verifier::new(Arc::clone(&store), Arc::clone(&opened.tagger), pool),
+            verifier: Verifier::new(Arc::clone(&store), Arc::clone(&opened.keyring), pool),
             directory: Box::new(LocalDirectory::new(Arc::clone(&store))),
             feed: Arc::clone(&feed),
             cache_key,
@@ -66,10 +68,14 @@ impl Engine {
             recorder,
             usage: Usage::start(Arc::clone(&store), Arc::clone(&opened.clock), usage::INTERVAL)
                 .map_err(OpenFailure::System)?,
+            upgrades: Some(
+                Upgrades::start(Arc::clone(&store), Arc::clone(&opened.clock)).map_err(OpenFailure::System)?,
+            ),
         };
         let authenticator = Arc::new(Authenticator::new(parts, settings.authenticate.clone()));
         let stop = Arc::new(AtomicBool::new(false));
-        watch(feed, store, Arc::clone(metrics), Arc::clone(&stop)).map_err(OpenFailure::System)?;
+        let keyring = Arc::clone(&opened.keyring);
+        watch(feed, store, keyring, Arc::clone(metrics), Arc::clone(&stop)).map_err(OpenFailure::System)?;
         Ok(Self { authenticator, decisions, stop })
     }
 
@@ -90,11 +96,13 @@ impl Drop for Engine {
 fn watch(
     feed: Arc<ChangeFeed>,
     store: Arc<dyn Store>,
+    keyring: Arc<Keyring>,
     metrics: Arc<Metrics>,
     stop: Arc<AtomicBool>,
 ) -> std::io::Result<()> {
     let look = move || {
         let mut failing = false;
+        let (mut peppers, mut keyring_failing) = (feed.pepper_changes(), false);
         while !stop.load(Ordering::Acquire) {
             match feed.check(store.feed()) {
                 Ok(checked) => {
@@ -112,11 +120,26 @@ fn watch(
                     failing = true;
                 }
             }
+            let changed = feed.pepper_changes();
+            if changed != peppers {
+                match reload(&keyring, store.as_ref()) {
+                    Ok(()) => (peppers, keyring_failing) = (changed, false),
+                    Err(error) if !keyring_failing => {
+                        tracing::error!(%error, "the store's peppers changed and cannot be read again; it is tried again");
+                        keyring_failing = true;
+                    }
+                    Err(_) => {}
+                }
+            }
             metrics.feed_check_age.set(Duration::from_nanos(feed.check_age_ns()).as_secs_f64());
             std::thread::sleep(POLL);
         }
     };
     std::thread::Builder::new().name("feed-watch".to_owned()).spawn(look).map(drop)
+}
+
+fn reload(keyring: &Keyring, store: &dyn Store) -> anyhow::Result<()> {
+    Ok(keyring.reload(&store.peppers().list()?)?)
 }
 
 /// Opens the store and starts deciding. `problems` are what is wrong all the same. Blocks: not for an async thread.

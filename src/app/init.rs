@@ -14,6 +14,7 @@ use crate::clock::{Clock as _, Entropy as _, SystemClock, SystemEntropy};
 use crate::domain::event::{Actor, DetailKey};
 use crate::domain::{Action, AuditEvent, Subject};
 use crate::store::sqlite::{self, OpenError, OpenOptions, ProcessKind, SqliteStore, guard};
+use crate::verify::keyring::Keyring;
 use crate::verify::pepper;
 use crate::verify::tag::Tagger;
 
@@ -59,7 +60,7 @@ pub struct Initialised {
     /// The directory.
     pub data_dir: PathBuf,
     /// Where the pepper is.
-    pub pepper: PathBuf,
+    pub pepper: pepper::Source,
     /// The public half of the audit key.
     pub audit_public_key: [u8; 32],
     /// The first operator, with the token this once.
@@ -94,7 +95,7 @@ pub fn init(settings: &Settings) -> Result<Initialised, InitFailure> {
     let data_dir = settings.data_dir.clone().ok_or(OpenFailure::NoDataDir)?;
     make_dir(&data_dir)?;
     guard::check_dir(&data_dir, settings.dev).map_err(|error| OpenFailure::Store(error.into()))?;
-    let own_pepper = settings.pepper_file.is_none();
+    let own_pepper = settings.pepper_file.is_none() && settings.pepper_source.is_none();
     let taken = [Some(sqlite::FILE_NAME), Some(key::FILE_NAME), own_pepper.then_some(pepper::FILE_NAME)];
     for name in taken.into_iter().flatten() {
         let path = data_dir.join(name);
@@ -107,7 +108,10 @@ pub fn init(settings: &Settings) -> Result<Initialised, InitFailure> {
     let workshop = Workshop(data_dir.join(format!(".init-{:016x}", u64::from_ne_bytes(random))));
     make_dir(&workshop.0)?;
     let pepper_path = settings.pepper_file.clone().unwrap_or_else(|| workshop.0.join(pepper::FILE_NAME));
-    let secret = if own_pepper || !pepper_path.exists() {
+    let secret = if let Some(source) = &settings.pepper_source {
+        let first = source.read().map_err(OpenFailure::from)?.into_iter().next();
+        first.ok_or(pepper::PepperError::Unset)
+    } else if own_pepper || !pepper_path.exists() {
         pepper::create(&pepper_path, &SystemEntropy)
     } else {
         pepper::load(&pepper_path)
@@ -122,7 +126,7 @@ pub fn init(settings: &Settings) -> Result<Initialised, InitFailure> {
         put_in_place(&workshop.0.join(name), &data_dir.join(name))?;
     }
     sync_dir(&data_dir)?;
-    let pepper = settings.pepper_file.clone().unwrap_or_else(|| data_dir.join(pepper::FILE_NAME));
+    let pepper = crate::app::pepper_source(settings, &data_dir);
     Ok(Initialised { data_dir, pepper, audit_public_key, owner })
 }
 
@@ -141,7 +145,8 @@ fn make_store(dir: &Path, dev: bool, tagger: Arc<Tagger>) -> Result<IssuedToken,
     };
     let store = SqliteStore::create(dir, REALM, fingerprint, &first, options).map_err(OpenFailure::Store)?;
     let store = Arc::new(store);
-    let owner = Admin::new(store.clone(), tagger, clock, entropy, local_actor()).add_owner("owner")?;
+    let keyring = Arc::new(Keyring::single(tagger));
+    let owner = Admin::new(store.clone(), keyring, clock, entropy, local_actor()).add_owner("owner")?;
     // The writer's end closes the database, which folds the write-ahead log into it.
     match Arc::into_inner(store).map(SqliteStore::close) {
         Some(Ok(())) => Ok(owner),
@@ -157,8 +162,8 @@ pub fn local_actor() -> Actor {
 
 /// The use cases over an opened store, for whoever runs this process: with the files in hand, an unbound owner.
 pub fn local_admin(opened: &Opened) -> Admin {
-    let (store, tagger) = (Arc::clone(&opened.store) as _, Arc::clone(&opened.tagger));
-    Admin::new(store, tagger, Arc::clone(&opened.clock), Arc::clone(&opened.entropy), local_actor())
+    let (store, keyring) = (Arc::clone(&opened.store) as _, Arc::clone(&opened.keyring));
+    Admin::new(store, keyring, Arc::clone(&opened.clock), Arc::clone(&opened.entropy), local_actor())
 }
 
 fn make_dir(dir: &Path) -> Result<(), InitFailure> {

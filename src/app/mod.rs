@@ -9,6 +9,7 @@ pub mod dev;
 pub mod engine;
 mod hosted;
 pub mod init;
+pub mod peppers;
 pub mod plugin;
 pub mod serve;
 
@@ -17,10 +18,12 @@ use std::sync::Arc;
 
 use crate::authenticate::Problem;
 use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
+use crate::store::Store as _;
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::{OpenError, OpenOptions, ProcessKind};
-use crate::verify::pepper::{self, PepperError};
-use crate::verify::tag::{PepperLength, Tagger};
+use crate::verify::keyring::{Keyring, KeyringError};
+use crate::verify::pepper::{self, PepperError, Source};
+use crate::verify::tag::PepperLength;
 
 /// What the process is set to, in the terms of the modules that it is made of.
 #[derive(Clone, Debug)]
@@ -31,6 +34,8 @@ pub struct Settings {
     pub dev: bool,
     /// The pepper's file; beside the database by default.
     pub pepper_file: Option<PathBuf>,
+    /// Where peppers are if not in a file.
+    pub pepper_source: Option<Source>,
     /// How to authenticate.
     pub authenticate: crate::authenticate::Settings,
     /// Hashing threads; as many as cores by default.
@@ -64,23 +69,12 @@ pub enum OpenFailure {
     /// There is no usable pepper.
     #[error(transparent)]
     Pepper(#[from] PepperError),
-    /// The pepper file holds something else.
+    /// The pepper is not one.
     #[error(transparent)]
     PepperLength(#[from] PepperLength),
-    /// The pepper is not the one that this store was made with.
-    #[error(
-        "the pepper at {} is not the one of this store (its fingerprint is {found:?}, the store's {expected:?}): \
-         put the right one back",
-        path.display()
-    )]
-    WrongPepper {
-        /// Where it was read.
-        path: PathBuf,
-        /// What it is.
-        found: crate::domain::PepperFingerprint,
-        /// What the store knows.
-        expected: crate::domain::PepperFingerprint,
-    },
+    /// The peppers are not those of this store.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
     /// The system gave no thread or no randomness.
     #[error("cannot start: {0}")]
     System(#[source] std::io::Error),
@@ -90,7 +84,7 @@ impl OpenFailure {
     /// Whether the machine's set-up is what is wrong: where the data is, who may use it, the pepper.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::NoDataDir | Self::Pepper(_) | Self::PepperLength(_) | Self::WrongPepper { .. } => true,
+            Self::NoDataDir | Self::Pepper(_) | Self::PepperLength(_) | Self::Keyring(_) => true,
             Self::Store(error) => matches!(error, OpenError::Guard(_)),
             Self::System(_) => false,
         }
@@ -101,8 +95,8 @@ impl OpenFailure {
         let code = match self {
             Self::NoDataDir => "no_data_dir",
             Self::Store(_) => "store",
-            Self::Pepper(_) | Self::PepperLength(_) => "pepper",
-            Self::WrongPepper { .. } => "wrong_pepper",
+            Self::Keyring(KeyringError::Wrong { .. }) => "wrong_pepper",
+            Self::Pepper(_) | Self::PepperLength(_) | Self::Keyring(_) => "pepper",
             Self::System(_) => "system",
         };
         Problem { code, text: self.to_string() }
@@ -113,8 +107,8 @@ impl OpenFailure {
 pub struct Opened {
     /// The store.
     pub store: Arc<SqliteStore>,
-    /// Tags and row MACs under its pepper.
-    pub tagger: Arc<Tagger>,
+    /// Its peppers.
+    pub keyring: Arc<Keyring>,
     /// The machine's clocks.
     pub clock: Arc<dyn Clock>,
     /// The machine's randomness.
@@ -132,13 +126,13 @@ pub fn open(settings: &Settings, kind: ProcessKind) -> Result<Opened, OpenFailur
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let options = OpenOptions { dev: settings.dev, kind, clock: Arc::clone(&clock), entropy: Arc::clone(&entropy) };
     let store = Arc::new(SqliteStore::open(&data_dir, options)?);
-    let tagger = load_tagger(settings, &data_dir, &store)?;
-    Ok(Opened { store, tagger: Arc::new(tagger), clock, entropy, data_dir })
+    let state = store.peppers().list().map_err(|error| OpenFailure::System(std::io::Error::other(error)))?;
+    let keyring = Arc::new(Keyring::load(pepper_source(settings, &data_dir), &state)?);
+    Ok(Opened { store, keyring, clock, entropy, data_dir })
 }
 
-fn load_tagger(settings: &Settings, data_dir: &Path, store: &SqliteStore) -> Result<Tagger, OpenFailure> {
-    let path = settings.pepper_file.clone().unwrap_or_else(|| data_dir.join(pepper::FILE_NAME));
-    let tagger = Tagger::new(&pepper::load(&path)?)?;
-    let (found, expected) = (tagger.fingerprint(), store.pepper_fingerprint());
-    if found == expected { Ok(tagger) } else { Err(OpenFailure::WrongPepper { path, found, expected }) }
+/// Where this machine keeps its peppers.
+pub fn pepper_source(settings: &Settings, data_dir: &Path) -> Source {
+    let file = || settings.pepper_file.clone().unwrap_or_else(|| data_dir.join(pepper::FILE_NAME));
+    settings.pepper_source.clone().unwrap_or_else(|| Source::File(file()))
 }

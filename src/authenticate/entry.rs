@@ -2,7 +2,7 @@
 //! [`super::Grant`] (rule R14).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use crate::authenticate::link::Facts;
 use crate::domain::{App, Position, Tenant, TenantId, User};
@@ -20,6 +20,7 @@ pub struct Entry {
     read_ns: u64,
     claims: Vec<(&'static str, String)>,
     used_at_ms: AtomicI64,
+    used: AtomicBool,
 }
 
 impl Entry {
@@ -49,7 +50,7 @@ impl Entry {
         // Said only while an old credential lives out its grace (RFC 8594 names the idea).
         claims.extend(credential.replaced.and(credential.end_ms()).map(|end| ("sunset", crate::clock::rfc3339(end))));
         let used_at_ms = AtomicI64::new(credential.last_used_at_ms.unwrap_or(0));
-        Self { verified, tenant, app, user, vintage, read_ns, claims, used_at_ms }
+        Self { verified, tenant, app, user, vintage, read_ns, claims, used_at_ms, used: AtomicBool::new(false) }
     }
 
     /// Whether a use at `now_ms` is worth a note, the last being at least `resolution_ms` ago. Says so once.
@@ -57,6 +58,11 @@ impl Entry {
         let noted = self.used_at_ms.load(Ordering::Relaxed);
         now_ms.saturating_sub(noted) >= resolution_ms
             && self.used_at_ms.compare_exchange(noted, now_ms, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Whether this is the first acceptance since the facts were read. Says so once.
+    pub(super) fn is_first_use(&self) -> bool {
+        !self.used.load(Ordering::Relaxed) && !self.used.swap(true, Ordering::Relaxed)
     }
 
     pub(super) fn facts(&self) -> Facts<'_> {

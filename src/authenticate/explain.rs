@@ -10,8 +10,9 @@ use crate::domain::credential::VALIDITY;
 use crate::domain::key_format::KeyParts;
 use crate::domain::presented::Scheme;
 use crate::domain::{Credential, CredentialId, CredentialKind, LlmGrants, Presented, Reason};
-use crate::secret::{CredentialText, Secret, equal_in_constant_time};
+use crate::secret::{CredentialText, Secret};
 use crate::store::{LinkedRows, Store, StoreResult};
+use crate::verify::keyring::Ring;
 use crate::verify::{argon, tag};
 
 /// What is to be explained.
@@ -65,7 +66,7 @@ pub struct Explainer<'a> {
     /// Where credentials live.
     pub store: &'a dyn Store,
     /// Proves them.
-    pub tagger: &'a tag::Tagger,
+    pub ring: &'a Ring,
     /// As in [`super::Settings::llm_grants`].
     pub llm_grants: LlmGrants,
     /// The time that expiry is judged by, milliseconds since the epoch.
@@ -128,14 +129,14 @@ impl Explainer<'_> {
             "its row is as Latchkey wrote it",
             "its secret is the stored one",
         );
-        let missing = row.verifier.pepper != self.tagger.fingerprint();
+        let missing = self.ring.of(row.verifier.pepper).is_none();
         told.judge(pepper, missing.then_some(Reason::PepperMissing));
         if missing {
             told.skip(genuine);
             told.skip(secret);
             return;
         }
-        let forged = !equal_in_constant_time(&self.tagger.credential_mac(row), &row.row_mac);
+        let forged = self.ring.is_genuine(row) != Some(true);
         told.judge(genuine, forged.then_some(Reason::RowForged));
         match parts {
             Some(parts) if !forged => told.judge(secret, self.wrong_secret(row, parts)),
@@ -146,8 +147,8 @@ impl Explainer<'_> {
     fn wrong_secret(&self, row: &Credential, parts: &KeyParts<'_>) -> Option<Reason> {
         let proven = match &row.verifier.tag {
             Some(stored) => {
-                let presented = self.tagger.tag(CredentialKind::ApiKey, row.tenant, row.id, parts.body);
-                tag::same_tag(stored, &presented)
+                let tagger = self.ring.of(row.verifier.pepper).unwrap_or(self.ring.current());
+                tag::same_tag(stored, &tagger.tag(CredentialKind::ApiKey, row.tenant, row.id, parts.body))
             }
             None => match argon::verify(&row.verifier.phc, parts.body) {
                 Ok(proven) => proven,

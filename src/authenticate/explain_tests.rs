@@ -9,7 +9,7 @@ use crate::domain::{CredentialId, TenantStatus};
 fn explain(world: &World, key: &Secret<CredentialText>, attempt: &Attempt<'_>) -> Explanation {
     let explainer = Explainer {
         store: world.store.as_ref(),
-        tagger: world.tagger(),
+        ring: &world.keyring.ring(),
         llm_grants: LlmGrants::Required,
         now_ms: world.clock.wall_ms(),
     };
@@ -82,8 +82,9 @@ async fn everything_that_is_wrong_is_told_at_once() {
     let now = world.clock.wall_ms();
     let (id, _) = world.issue(|row| row.expires_at_ms = Some(now));
     world.change_app(|app| app.active = false);
+    let ring = world.keyring.ring();
     let explainer =
-        Explainer { store: world.store.as_ref(), tagger: world.tagger(), llm_grants: LlmGrants::Required, now_ms: now };
+        Explainer { store: world.store.as_ref(), ring: &ring, llm_grants: LlmGrants::Required, now_ms: now };
     let told = explainer.explain(Asked::Id(id), &attempt()).unwrap();
     let failed: Vec<_> = told.steps.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Fails(_))).collect();
     assert_eq!(failed.len(), 2);

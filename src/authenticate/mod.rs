@@ -24,6 +24,7 @@ pub mod record;
 mod suspicion;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod upgrade;
 pub mod usage;
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use crate::authenticate::entry::{Entry, Finding};
 use crate::authenticate::flight::{Flights, Turn};
 use crate::authenticate::record::Recorder;
 use crate::authenticate::suspicion::Suspicion;
+use crate::authenticate::upgrade::Upgrades;
 use crate::authenticate::usage::Usage;
 use crate::clock::{Clock, ExpiryClock, WALL_CLOCK_LAG_ALARM_MS};
 use crate::directory::{Directory, Linkage};
@@ -95,6 +97,7 @@ pub struct Authenticator {
     expiry: Arc<ExpiryClock>,
     recorder: Recorder,
     usage: Usage,
+    upgrades: Option<Upgrades>,
     settings: Settings,
 }
 
@@ -118,15 +121,31 @@ pub struct Parts {
     pub recorder: Recorder,
     /// Where uses are noted.
     pub usage: Usage,
+    /// Where rows that are worth sealing anew go; none leaves them as they are.
+    pub upgrades: Option<Upgrades>,
 }
 
 impl Authenticator {
     /// Puts the parts together.
     pub fn new(parts: Parts, settings: Settings) -> Self {
-        let Parts { store, verifier, directory, feed, cache_key, clock, expiry, recorder, usage } = parts;
+        let Parts { store, verifier, directory, feed, cache_key, clock, expiry, recorder, usage, upgrades } = parts;
         let cache = VerifiedCache::new(&settings.cache, &cache_key);
         let (flights, suspicion) = (Flights::new(), Suspicion::new());
-        Self { store, verifier, directory, cache, flights, suspicion, feed, clock, expiry, recorder, usage, settings }
+        Self {
+            store,
+            verifier,
+            directory,
+            cache,
+            flights,
+            suspicion,
+            feed,
+            clock,
+            expiry,
+            recorder,
+            usage,
+            upgrades,
+            settings,
+        }
     }
 
     /// Decides, records the outcome, and hands the decision to `answer`, the only place where a
@@ -150,6 +169,12 @@ impl Authenticator {
         match self.judge(&entry, attempt, now_ms) {
             Ok(grant) => {
                 self.usage.note(&entry, attempt, now_ms);
+                if entry.is_first_use()
+                    && let Some(upgrades) = &self.upgrades
+                    && let Some(row) = self.verifier.reseal(&presented, entry.verified().credential())
+                {
+                    upgrades.note(row);
+                }
                 self.recorder.accepted(&entry, attempt, self.elapsed_ns(started_ns));
                 answer(Decision::Grant(grant))
             }
@@ -295,9 +320,12 @@ impl Authenticator {
         self.recorder.metrics()
     }
 
-    /// Writes out when credentials were last used, for at most `within`. Blocks.
+    /// Writes out when credentials were last used and what is to be sealed anew, for at most `within`. Blocks.
     pub fn flush(&self, within: Duration) {
-        self.usage.flush(within);
+        self.usage.flush(within / 2);
+        if let Some(upgrades) = &self.upgrades {
+            upgrades.flush(within / 2);
+        }
     }
 
     /// The change feed as this authenticator's cache sees it.

@@ -21,6 +21,7 @@ use crate::store::feed::ChangeFeed;
 use crate::store::{Apps, Credentials, Store, Tenants, Users};
 use crate::telemetry::metrics::Metrics;
 use crate::verify::argon::{self, Cost};
+use crate::verify::keyring::Keyring;
 use crate::verify::pool::ArgonPool;
 use crate::verify::tag::Tagger;
 
@@ -64,6 +65,7 @@ pub struct World {
     pub metrics: Arc<Metrics>,
     pub authenticator: Arc<Authenticator>,
     tagger: Arc<Tagger>,
+    pub keyring: Arc<Keyring>,
     hangs: Arc<AtomicBool>,
     meanwhile: Arc<Mutex<Option<Meanwhile>>>,
 }
@@ -77,6 +79,7 @@ impl World {
         let store = Arc::new(FakeStore::default());
         let clock = Arc::new(ManualClock::at(1_800_000_000_000));
         let tagger = Arc::new(Tagger::new(&Secret::<Pepper>::new(vec![1; 32])).unwrap());
+        let keyring = Arc::new(Keyring::single(tagger.clone()));
         let expiry = Arc::new(ExpiryClock::new(clock.clone()));
         let feed = Arc::new(ChangeFeed::new(Position(0), clock.clone(), expiry.clone()));
         store.set_listener(feed.clone());
@@ -92,7 +95,7 @@ impl World {
         let pool = ArgonPool::start(1, 8).unwrap();
         let parts = Parts {
             store: shared.clone(),
-            verifier: crate::verify::Verifier::new(shared, tagger.clone(), pool),
+            verifier: crate::verify::Verifier::new(shared, keyring.clone(), pool),
             directory: Box::new(directory),
             feed,
             cache_key: [5; 64],
@@ -105,9 +108,10 @@ impl World {
                 std::time::Duration::from_secs(3600),
             )
             .unwrap(),
+            upgrades: None,
         };
         let authenticator = Arc::new(Authenticator::new(parts, settings));
-        let world = Self { store, clock, metrics, authenticator, tagger, hangs, meanwhile };
+        let world = Self { store, clock, metrics, authenticator, tagger, keyring, hangs, meanwhile };
         world.populate();
         world
     }
@@ -281,10 +285,6 @@ impl World {
     pub fn meanwhile(&self, happen: impl FnOnce(&Self) + Send + 'static) {
         let world = self.clone();
         *self.meanwhile.lock().unwrap() = Some(Box::new(move || happen(&world)));
-    }
-
-    pub fn tagger(&self) -> &Tagger {
-        &self.tagger
     }
 
     pub fn argon_jobs(&self) -> u64 {

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 use crate::app::init::{Initialised, init};
 use crate::cli::Outcome;
 use crate::cli::context::Context;
+use crate::verify::pepper::Source;
 
 #[derive(clap::Args)]
 pub(super) struct InitArgs {}
@@ -34,7 +35,10 @@ fn print(context: &Context, made: &Initialised) -> Outcome {
     if context.json() {
         let view = InitView {
             data_dir: made.data_dir.display().to_string(),
-            pepper_file: made.pepper.display().to_string(),
+            pepper_file: match &made.pepper {
+                Source::File(path) => path.display().to_string(),
+                _ => String::new(),
+            },
             audit_public_key: made.audit_public_key_hex(),
             operator_id: made.owner.operator.id.to_string(),
             operator_token: token,
@@ -47,7 +51,7 @@ fn print(context: &Context, made: &Initialised) -> Outcome {
             "The store is in {dir}; its pepper is {}.\nBack both up, apart from each other: without the pepper no key \
              verifies.\nNext: latchkey --data-dir {dir} tenant create acme --name \"Acme Ltd\"\nThe first operator's token \
              is shown this once:",
-            made.pepper.display()
+            made.pepper
         ));
     }
     text.push(b'\n');

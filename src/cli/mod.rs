@@ -14,6 +14,7 @@ mod keys;
 mod lifecycle;
 mod output;
 mod parse;
+mod pepper;
 mod serve;
 mod tenants;
 mod users;
@@ -61,6 +62,9 @@ enum Command {
     Key(keys::KeyCommand),
     /// Ask about a credential on stdin what a gateway would ask
     Authenticate(authenticate::QuestionArgs),
+    /// Peppers: what tags and seals are made with
+    #[command(subcommand)]
+    Pepper(pepper::PepperCommand),
     /// The configuration: a commented file, a check
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -123,6 +127,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::User(command) => users::run(&context, command),
         Command::Key(command) => keys::run(&context, command),
         Command::Authenticate(args) => authenticate::run(&context, args),
+        Command::Pepper(command) => pepper::run(&context, &command),
         Command::Config(command) => config::run(&context, &command),
         Command::Completions { shell } => {
             let mut script = Vec::new();

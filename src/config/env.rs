@@ -2,11 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use std::sync::Arc;
+
 use crate::config::{ConfigError, Values, table};
+use crate::secret::{Pepper, Secret};
+use crate::verify::pepper;
 
 const PREFIX: &str = "LATCHKEY_";
 /// Names that are no settings: options of the command line, and switches of the project's own tests.
-const OTHERS: &[&str] = &["LATCHKEY_CONFIG", "LATCHKEY_SERVER", "LATCHKEY_TOKEN"];
+const OTHERS: &[&str] = &["LATCHKEY_CONFIG", "LATCHKEY_SERVER", "LATCHKEY_TOKEN", pepper::ENVIRONMENT];
 const TESTS: &str = "LATCHKEY_TEST_";
 
 /// What the environment says.
@@ -35,6 +39,14 @@ pub fn read() -> Environment {
     from_pairs(
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
     )
+}
+
+/// The peppers that the environment holds, for a configuration that says so. The system keeps the variable readable to our
+/// own user; only our copy is wiped.
+#[expect(clippy::disallowed_methods, reason = "our own names are read here and nowhere else")]
+pub fn pepper() -> Option<Arc<Secret<Pepper>>> {
+    let text = std::env::var(pepper::ENVIRONMENT).ok().filter(|text| !text.is_empty());
+    text.map(|text| Arc::new(Secret::new(text.into_bytes())))
 }
 
 /// From any source, for tests.

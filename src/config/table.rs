@@ -147,6 +147,20 @@ pub static SETTINGS: &[Setting] = &[
         doc: "Where the pepper is; the file `pepper` in the data directory by default. Put it elsewhere, for instance where a secrets manager mounts it, so that a copied data directory is worth nothing.",
     },
     Setting {
+        key: "pepper.source",
+        kind: Kind::Word(&["file", "environment", "command"]),
+        default: "file",
+        scope: Scope::LocalOnly,
+        doc: "Where the pepper is: the file, the variable LATCHKEY_PEPPER, or what `pepper.command` prints. In each a pepper a line, 64 hexadecimal digits, several while one takes another's place.",
+    },
+    Setting {
+        key: "pepper.command",
+        kind: Kind::List,
+        default: "",
+        scope: Scope::LocalOnly,
+        doc: "A program by its absolute path, and its arguments, separated by commas: run with an empty environment, for at most 5 seconds, at the start and after a rotation.",
+    },
+    Setting {
         key: "auth.cache_entries",
         kind: number(100, 1_000_000),
         default: "20000",

@@ -9,6 +9,7 @@ use crate::config::{SETTINGS, Scope, Values};
 use crate::domain::LlmGrants;
 use crate::telemetry::log::Format;
 use crate::transport::plugin::schema::HostSetting;
+use crate::verify::pepper::Source;
 
 /// How to log.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +62,11 @@ impl Config {
             data_dir: path("data_dir"),
             dev: on("store.dev"),
             pepper_file: path("pepper.file"),
+            pepper_source: match values.get("pepper.source") {
+                "environment" => Some(Source::Environment(crate::config::env::pepper())),
+                "command" => Some(Source::Command(list("pepper.command"))),
+                _ => None,
+            },
             authenticate: crate::authenticate::Settings {
                 cache: crate::authenticate::cache::Limits {
                     entries: size("auth.cache_entries"),

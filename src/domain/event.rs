@@ -20,6 +20,8 @@ pub enum Subject {
     Credential(CredentialId),
     /// An operator.
     Operator(CredentialId),
+    /// The store's peppers.
+    Pepper,
 }
 
 impl Subject {
@@ -32,13 +34,14 @@ impl Subject {
             Self::User(_) => "user",
             Self::Credential(_) => "credential",
             Self::Operator(_) => "operator",
+            Self::Pepper => "pepper",
         }
     }
 
     /// Its id as text: base62 or decimal, empty for everything.
     pub fn id_text(&self) -> String {
         match self {
-            Self::Everything => String::new(),
+            Self::Everything | Self::Pepper => String::new(),
             Self::Tenant(id) => id.to_string(),
             Self::App(id) => id.to_string(),
             Self::User(id) => id.to_string(),
@@ -56,6 +59,7 @@ impl Subject {
             "user" => id.parse().ok().map(Self::User),
             "credential" => id.parse().ok().map(Self::Credential),
             "operator" => id.parse().ok().map(Self::Operator),
+            "pepper" => Some(Self::Pepper),
             _ => None,
         }
     }
@@ -126,6 +130,16 @@ actions! {
     CredentialRotated = "credential.rotated";
     /// A credential was revoked.
     CredentialRevoked = "credential.revoked";
+    /// Rows were sealed anew under the current pepper, a batch of them.
+    CredentialsResealed = "credential.resealed";
+    /// A pepper was made known to the store.
+    PepperAdded = "pepper.added";
+    /// New rows get another pepper.
+    PepperRotated = "pepper.rotated";
+    /// A pepper that no row names any more was retired.
+    PepperRetired = "pepper.retired";
+    /// A pepper was declared lost: its rows may be proven anew by Argon2id for a time.
+    PepperLost = "pepper.lost";
     /// An operator was added.
     OperatorAdded = "operator.added";
 }
@@ -216,6 +230,8 @@ detail_keys! {
     App = "app";
     /// Whether the thing is active after the change.
     Active = "active";
+    /// How many.
+    Count = "count";
     /// Whether a key is a honey key.
     Decoy = "decoy";
     /// The environment of a key.
@@ -240,6 +256,8 @@ detail_keys! {
     Role = "role";
     /// A tenant's slug.
     Slug = "slug";
+    /// Until when something is permitted, milliseconds since the epoch.
+    Until = "until_ms";
     /// The User a credential acts for.
     User = "user";
 }

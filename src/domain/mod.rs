@@ -24,4 +24,4 @@ pub use operator::{Operator, Role};
 pub use presented::Presented;
 pub use tenant::{LlmGrants, Tenant, TenantStatus};
 pub use user::User;
-pub use verifier::{PepperFingerprint, Tag, Verifier};
+pub use verifier::{LostPepper, PepperFingerprint, PepperVersion, Peppers, Tag, Verifier};

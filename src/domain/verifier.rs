@@ -7,13 +7,65 @@ use std::fmt;
 pub struct Tag(pub [u8; 32]);
 
 /// Names a pepper without telling anything about it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PepperFingerprint(pub [u8; 16]);
 
 impl fmt::Debug for PepperFingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
+}
+
+impl fmt::Display for PepperFingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl std::str::FromStr for PepperFingerprint {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = "a fingerprint is 32 hexadecimal digits";
+        let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
+        let bytes: Vec<u8> =
+            digits.ok_or(wrong)?.chunks(2).map(|pair| pair.iter().fold(0, |b, d| b << 4 | d)).collect();
+        if text.len() != 32 {
+            return Err(wrong);
+        }
+        bytes.try_into().map(Self).map_err(|_| wrong)
+    }
+}
+
+/// A pepper that a store knows: which rows may name it, and whether it is still to be had.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PepperVersion {
+    /// Names it.
+    pub fingerprint: PepperFingerprint,
+    /// Since when, milliseconds since the epoch.
+    pub added_at_ms: i64,
+    /// No row names it any more, since then.
+    pub retired_at_ms: Option<i64>,
+    /// It was lost, and an operator said so.
+    pub lost: Option<LostPepper>,
+}
+
+/// That rows of a lost pepper may be proven anew by Argon2id, for a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LostPepper {
+    /// Until then, milliseconds since the epoch.
+    pub until_ms: i64,
+    /// MAC of this record under the pepper that took its place, so that nobody without it can start a recovery.
+    pub mac: [u8; 32],
+}
+
+/// All peppers of a store.
+#[derive(Clone, Debug)]
+pub struct Peppers {
+    /// The one that new rows get.
+    pub current: PepperFingerprint,
+    /// Every one that the store knows, oldest first.
+    pub versions: Vec<PepperVersion>,
 }
 
 /// The stored side of a credential's secret.

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::audit::chain;
+use crate::domain;
 use crate::domain::{
-    App, AppId, AuditEvent, Change, Credential, CredentialId, Generation, Operator, Position, Subject, Tenant,
-    TenantId, User, UserId,
+    App, AppId, AuditEvent, Change, Credential, CredentialId, Generation, LostPepper, Operator, PepperFingerprint,
+    Position, Subject, Tenant, TenantId, User, UserId,
 };
 use crate::store::{
-    Apps, At, Audit, ChainedEvent, CommitListener, Credentials, Feed, LinkedRows, News, Operators, Page, Store,
-    StoreError, StoreResult, Tenants, Users,
+    Apps, At, Audit, ChainedEvent, CommitListener, Credentials, Feed, LinkedRows, News, Operators, Page, Peppers,
+    Resealed, Store, StoreError, StoreResult, Tenants, Users,
 };
 
 const EPOCH: [u8; 16] = [0; 16];
@@ -33,11 +34,44 @@ struct Rows {
     credentials: BTreeMap<CredentialId, Credential>,
     hidden: BTreeMap<CredentialId, Credential>,
     operators: BTreeMap<CredentialId, Operator>,
+    /// None: any pepper may be named.
+    peppers: Option<domain::Peppers>,
     audit: Vec<ChainedEvent>,
     changes: Vec<Change>,
 }
 
 impl Rows {
+    fn check_pepper(&self, fingerprint: PepperFingerprint) -> StoreResult<()> {
+        let Some(peppers) = &self.peppers else { return Ok(()) };
+        let known =
+            |version: &domain::PepperVersion| version.fingerprint == fingerprint && version.retired_at_ms.is_none();
+        if peppers.versions.iter().any(known) { Ok(()) } else { Err(StoreError::Missing { what: "pepper" }) }
+    }
+
+    fn pepper(&mut self, fingerprint: PepperFingerprint) -> StoreResult<&mut domain::PepperVersion> {
+        let versions = self.peppers.as_mut().map(|peppers| peppers.versions.iter_mut());
+        let found = versions.into_iter().flatten().find(|version| version.fingerprint == fingerprint);
+        found.ok_or(StoreError::Missing { what: "pepper" })
+    }
+
+    fn add_pepper(&mut self, fingerprint: PepperFingerprint, added_at_ms: i64) -> StoreResult<()> {
+        if self.pepper(fingerprint).is_ok() {
+            return Err(StoreError::Exists { what: "pepper" });
+        }
+        let version = domain::PepperVersion { fingerprint, added_at_ms, retired_at_ms: None, lost: None };
+        let peppers = self.peppers.get_or_insert(domain::Peppers { current: fingerprint, versions: Vec::new() });
+        peppers.versions.push(version);
+        Ok(())
+    }
+
+    fn make_current(&mut self, fingerprint: PepperFingerprint) -> StoreResult<()> {
+        self.check_pepper(fingerprint)?;
+        if let Some(peppers) = &mut self.peppers {
+            peppers.current = fingerprint;
+        }
+        Ok(())
+    }
+
     fn check_owners(&self, credential: &Credential) -> StoreResult<()> {
         let owned = |tenant: TenantId| tenant == credential.tenant;
         if !self.apps.get(&credential.app).is_some_and(|app| owned(app.tenant)) {
@@ -183,6 +217,9 @@ impl Store for FakeStore {
     fn operators(&self) -> &dyn Operators {
         self
     }
+    fn peppers(&self) -> &dyn Peppers {
+        self
+    }
     fn audit(&self) -> &dyn Audit {
         self
     }
@@ -291,6 +328,7 @@ impl Credentials for FakeStore {
     fn issue(&self, credential: &Credential, event: AuditEvent) -> StoreResult<()> {
         self.commit(event, &[Subject::Credential(credential.id)], |rows| {
             rows.check_owners(credential)?;
+            rows.check_pepper(credential.verifier.pepper)?;
             if rows.credentials.contains_key(&credential.id) {
                 return Err(StoreError::Exists { what: "credential" });
             }
@@ -323,6 +361,7 @@ impl Credentials for FakeStore {
     }
     fn update(&self, credential: &Credential, expected: Generation, event: AuditEvent) -> StoreResult<()> {
         self.commit(event, &[Subject::Credential(credential.id)], |rows| {
+            rows.check_pepper(credential.verifier.pepper)?;
             let row = rows.credentials.get_mut(&credential.id);
             let row = row.filter(|row| row.tenant == credential.tenant && row.generation == expected);
             row.map(|row| *row = credential.clone()).ok_or(StoreError::Conflict { what: "credential" })
@@ -331,6 +370,8 @@ impl Credentials for FakeStore {
     fn rotate(&self, new: &Credential, old: &Credential, expected: Generation, event: AuditEvent) -> StoreResult<()> {
         self.commit(event, &[Subject::Credential(old.id), Subject::Credential(new.id)], |rows| {
             rows.check_owners(new)?;
+            rows.check_pepper(new.verifier.pepper)?;
+            rows.check_pepper(old.verifier.pepper)?;
             if rows.credentials.contains_key(&new.id) {
                 return Err(StoreError::Exists { what: "credential" });
             }
@@ -368,6 +409,76 @@ impl Operators for FakeStore {
     }
     fn list(&self) -> StoreResult<Vec<Operator>> {
         self.read(|rows| rows.operators.values().cloned().collect())
+    }
+}
+
+impl Peppers for FakeStore {
+    fn list(&self) -> StoreResult<domain::Peppers> {
+        let none = domain::Peppers { current: PepperFingerprint([0; 16]), versions: Vec::new() };
+        self.read(|rows| rows.peppers.clone().unwrap_or(none))
+    }
+    fn add(&self, fingerprint: PepperFingerprint, event: AuditEvent) -> StoreResult<()> {
+        let at_ms = event.at_ms;
+        self.commit(event, &[Subject::Pepper], |rows| rows.add_pepper(fingerprint, at_ms))
+    }
+    fn make_current(&self, fingerprint: PepperFingerprint, event: AuditEvent) -> StoreResult<()> {
+        self.commit(event, &[Subject::Pepper], |rows| rows.make_current(fingerprint))
+    }
+    fn set_retired(&self, fingerprint: PepperFingerprint, at_ms: Option<i64>, event: AuditEvent) -> StoreResult<()> {
+        self.commit(event, &[Subject::Pepper], |rows| {
+            if rows.peppers.as_ref().is_some_and(|peppers| peppers.current == fingerprint) {
+                return Err(StoreError::Missing { what: "pepper" });
+            }
+            rows.pepper(fingerprint)?.retired_at_ms = at_ms;
+            Ok(())
+        })
+    }
+    fn set_lost(
+        &self,
+        fingerprint: PepperFingerprint,
+        lost: LostPepper,
+        current: PepperFingerprint,
+        event: AuditEvent,
+    ) -> StoreResult<()> {
+        let at_ms = event.at_ms;
+        self.commit(event, &[Subject::Pepper], |rows| {
+            rows.pepper(fingerprint)?.lost = Some(lost);
+            if rows.check_pepper(current).is_err() {
+                rows.add_pepper(current, at_ms)?;
+            }
+            rows.make_current(current)
+        })
+    }
+    fn credentials_under(
+        &self,
+        fingerprint: PepperFingerprint,
+        wanted: &Page<CredentialId>,
+    ) -> StoreResult<Vec<Credential>> {
+        self.read(|rows| page(&rows.credentials, wanted, |row| row.verifier.pepper == fingerprint))
+    }
+    fn count_under(&self, fingerprint: PepperFingerprint) -> StoreResult<u64> {
+        self.read(|rows| rows.credentials.values().filter(|row| row.verifier.pepper == fingerprint).count() as u64)
+    }
+    fn reseal(&self, resealed: &[Resealed], event: &dyn Fn(u64) -> AuditEvent) -> StoreResult<u64> {
+        let mut sealed = 0;
+        self.commit(event(resealed.len() as u64), &[], |rows| {
+            for new in resealed {
+                rows.check_pepper(new.verifier.pepper)?;
+                if let Some(row) = rows.credentials.get_mut(&new.id).filter(|row| row.row_mac == new.was) {
+                    (row.verifier, row.row_mac) = (new.verifier.clone(), new.row_mac);
+                    sealed += 1;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(sealed)
+    }
+    fn reseal_operator(&self, operator: &Operator, expected: Generation, event: AuditEvent) -> StoreResult<()> {
+        self.commit(event, &[Subject::Operator(operator.id)], |rows| {
+            rows.check_pepper(operator.verifier.pepper)?;
+            let row = rows.operators.get_mut(&operator.id).filter(|row| row.generation == expected);
+            row.map(|row| *row = operator.clone()).ok_or(StoreError::Conflict { what: "operator" })
+        })
     }
 }
 

@@ -44,6 +44,7 @@ pub struct Checked {
 pub struct ChangeFeed {
     hasher: RandomState,
     marks: Marks<AtomicU64>,
+    pepper_changes: AtomicU64,
     applying: Mutex<()>,
     checked_at_ns: AtomicU64,
     seen: Mutex<Position>,
@@ -57,6 +58,7 @@ impl ChangeFeed {
         Self {
             hasher: RandomState::new(),
             marks: Marks::new(STRIPES),
+            pepper_changes: AtomicU64::new(0),
             applying: Mutex::new(()),
             checked_at_ns: AtomicU64::new(0),
             seen: Mutex::new(position),
@@ -78,6 +80,11 @@ impl ChangeFeed {
     /// Whether an entry still holds, as far as this process knows.
     pub fn holds(&self, vintage: Vintage) -> bool {
         self.marks.holds(vintage)
+    }
+
+    /// Grows when the store's peppers change, or may have.
+    pub fn pepper_changes(&self) -> u64 {
+        self.pepper_changes.load(Ordering::Acquire)
     }
 
     /// Whether the last check is young enough for a hit to rest on.
@@ -122,6 +129,7 @@ impl ChangeFeed {
     fn start_era(&self) {
         let _applying = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
         self.marks.start_era();
+        self.pepper_changes.fetch_add(1, Ordering::AcqRel);
     }
 
     fn take_in(&self, changes: &[Change]) -> Checked {
@@ -129,6 +137,9 @@ impl ChangeFeed {
         let now_ms = self.clock.wall_ms();
         let mut checked = Checked::default();
         for change in changes {
+            if matches!(change.subject, Subject::Pepper | Subject::Everything) {
+                self.pepper_changes.fetch_add(1, Ordering::AcqRel);
+            }
             let is_news = match change.subject {
                 Subject::Everything => self.marks.all_changed(change.position),
                 subject => self.marks.changed(self.stripe(subject), change.position),

@@ -17,8 +17,8 @@ pub mod marks;
 pub mod sqlite;
 
 use crate::domain::{
-    App, AppId, AuditEvent, Change, Credential, CredentialId, Generation, Operator, Position, Tenant, TenantId, User,
-    UserId,
+    App, AppId, AuditEvent, Change, Credential, CredentialId, Generation, LostPepper, Operator, PepperFingerprint,
+    Position, Tenant, TenantId, User, UserId,
 };
 
 /// Why the store could not do what was asked. Says nothing about a credential's validity.
@@ -109,6 +109,8 @@ pub trait Store: Send + Sync {
     fn credentials(&self) -> &dyn Credentials;
     /// Operators with their verifiers.
     fn operators(&self) -> &dyn Operators;
+    /// Peppers, and the rows under them.
+    fn peppers(&self) -> &dyn Peppers;
     /// The audit trail.
     fn audit(&self) -> &dyn Audit;
     /// The change feed.
@@ -190,6 +192,53 @@ pub trait Operators: Send + Sync {
     fn look_up(&self, id: CredentialId) -> StoreResult<Option<Operator>>;
     /// All of them, in the order of ids.
     fn list(&self) -> StoreResult<Vec<Operator>>;
+}
+
+/// A credential's row sealed anew: the same facts, another pepper.
+#[derive(Clone)]
+pub struct Resealed {
+    /// Which.
+    pub id: CredentialId,
+    /// The row's MAC as it was read: it stands for all that the row asserts.
+    pub was: [u8; 32],
+    /// What proves the secret from now on.
+    pub verifier: crate::domain::Verifier,
+    /// The row's MAC from now on.
+    pub row_mac: [u8; 32],
+}
+
+/// Peppers, and the rows under them. Rows may name only peppers that are listed and not retired: writing one that does
+/// is `Missing`.
+pub trait Peppers: Send + Sync {
+    /// All of them.
+    fn list(&self) -> StoreResult<crate::domain::Peppers>;
+    /// Makes one known, or current. `Exists` where a retired one would come back.
+    fn add(&self, fingerprint: PepperFingerprint, event: AuditEvent) -> StoreResult<()>;
+    /// New rows get it from now on. `Missing` when it is not listed.
+    fn make_current(&self, fingerprint: PepperFingerprint, event: AuditEvent) -> StoreResult<()>;
+    /// No row may name it from now on; or again, with none.
+    fn set_retired(&self, fingerprint: PepperFingerprint, at_ms: Option<i64>, event: AuditEvent) -> StoreResult<()>;
+    /// Declares one lost and makes `current` current, which is added.
+    fn set_lost(
+        &self,
+        fingerprint: PepperFingerprint,
+        lost: LostPepper,
+        current: PepperFingerprint,
+        event: AuditEvent,
+    ) -> StoreResult<()>;
+    /// Credentials under a pepper, in the order of ids, at most `limit`.
+    fn credentials_under(
+        &self,
+        fingerprint: PepperFingerprint,
+        page: &Page<CredentialId>,
+    ) -> StoreResult<Vec<Credential>>;
+    /// How many credentials are under it. Reads every row: not for the answer path.
+    fn count_under(&self, fingerprint: PepperFingerprint) -> StoreResult<u64>;
+    /// Seals rows anew where they are still as they were read; the others are left alone. Nothing that is cached changes,
+    /// so no change is told. Returns how many were.
+    fn reseal(&self, rows: &[Resealed], event: &dyn Fn(u64) -> AuditEvent) -> StoreResult<u64>;
+    /// Replaces the verifier and MAC of an operator where its generation is `expected`.
+    fn reseal_operator(&self, operator: &Operator, expected: Generation, event: AuditEvent) -> StoreResult<()>;
 }
 
 /// An audit event in its place.

@@ -356,7 +356,7 @@ impl Maker for Sqlite {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
         };
-        let store = SqliteStore::create(dir.path(), "host", PepperFingerprint([0; 16]), &event(), options).unwrap();
+        let store = SqliteStore::create(dir.path(), "host", PepperFingerprint([4; 16]), &event(), options).unwrap();
         run(&store, &|listener| store.set_listener(listener));
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod api_key;
 pub mod argon;
+pub mod keyring;
 pub mod pepper;
 pub mod pool;
 pub mod tag;
@@ -18,8 +19,8 @@ use crate::domain::{
 };
 use crate::fair_cache::{Digest, FairCache, Held};
 use crate::store::Store;
+use crate::verify::keyring::Keyring;
 use crate::verify::pool::ArgonPool;
-use crate::verify::tag::Tagger;
 
 /// A credential whose secret was proven against a row that only a holder of the pepper can have
 /// written. A fact, which may be cached; whether it is in force is judged at each use.
@@ -136,15 +137,15 @@ const PROOFS: usize = 32_768;
 /// Proves credentials against the store.
 pub struct Verifier {
     store: Arc<dyn Store>,
-    tagger: Arc<Tagger>,
+    keyring: Arc<Keyring>,
     pool: ArgonPool,
     proofs: FairCache<Proof>,
 }
 
 impl Verifier {
-    /// Verifies against this store, under this pepper.
-    pub fn new(store: Arc<dyn Store>, tagger: Arc<Tagger>, pool: ArgonPool) -> Self {
-        Self { store, tagger, pool, proofs: FairCache::new(PROOFS, usize::MAX) }
+    /// Verifies against this store, under these peppers.
+    pub fn new(store: Arc<dyn Store>, keyring: Arc<Keyring>, pool: ArgonPool) -> Self {
+        Self { store, keyring, pool, proofs: FairCache::new(PROOFS, usize::MAX) }
     }
 
     /// The hashing threads.

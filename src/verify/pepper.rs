@@ -1,13 +1,17 @@
-//! The pepper file: made once by `init`, read at start, never made up when missing (rule R5).
+//! Where peppers come from: made by `init` and `pepper rotate`, read at start, never made up when missing (rule R5).
 //!
-//! 64 hexadecimal digits and a newline, mode 0600, owned by us. It lies beside the database by
-//! default, which protects against a copied database file and not against a copied directory;
-//! backups leave it out.
+//! A file of ours with mode 0600, an environment variable, or what a command prints: in each a pepper a line, 64
+//! hexadecimal digits, several while one takes another's place. The file lies beside the database by default, which
+//! protects against a copied database file and not against a copied directory; backups leave it out.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -37,11 +41,22 @@ pub enum PepperError {
         /// Its owner.
         owner: u32,
     },
-    /// Not 64 hexadecimal digits.
-    #[error("{} is not a pepper: expected 64 hexadecimal digits", path.display())]
+    /// Not lines of 64 hexadecimal digits.
+    #[error("{source_name} holds no pepper: expected 64 hexadecimal digits a line, at most {MOST} lines")]
     Malformed {
-        /// Which file.
-        path: PathBuf,
+        /// Which source.
+        source_name: String,
+    },
+    /// The variable is not set.
+    #[error("no pepper in {ENVIRONMENT}, where the configuration says it is: without it no credential verifies")]
+    Unset,
+    /// The command did not print one.
+    #[error("the pepper command {command} {problem}: without it no credential verifies")]
+    Command {
+        /// Which command.
+        command: String,
+        /// What happened.
+        problem: String,
     },
     /// One exists already, and is never overwritten.
     #[error("{} exists already", path.display())]
@@ -65,7 +80,111 @@ pub enum PepperError {
     Entropy,
 }
 
-/// Makes a new pepper; refuses to overwrite one. Durable when it returns.
+/// The variable that may hold peppers, where the configuration says so.
+pub const ENVIRONMENT: &str = "LATCHKEY_PEPPER";
+/// Most peppers of a source.
+const MOST: usize = 8;
+/// How long a pepper command may take.
+const COMMAND_LIMIT: Duration = Duration::from_secs(5);
+
+/// Where the peppers of a process are.
+#[derive(Clone)]
+pub enum Source {
+    /// A file of ours.
+    File(PathBuf),
+    /// What [`ENVIRONMENT`] held when the process started, shared so that no copy is made.
+    Environment(Option<Arc<Secret<Pepper>>>),
+    /// What a program prints: its path and arguments, run with an empty environment.
+    Command(Vec<String>),
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "at {}", path.display()),
+            Self::Environment(_) => write!(f, "in {ENVIRONMENT}"),
+            Self::Command(words) => write!(f, "of the command {}", words.first().map_or("", String::as_str)),
+        }
+    }
+}
+
+impl Source {
+    /// All peppers of the source, in their order. Blocks.
+    ///
+    /// # Errors
+    /// When there is none, or it is exposed or malformed.
+    #[expect(clippy::disallowed_methods, reason = "the variable's text is parsed here")]
+    pub fn read(&self) -> Result<Vec<Secret<Pepper>>, PepperError> {
+        match self {
+            Self::File(path) => self.parse(&read_file(path)?),
+            Self::Environment(None) => Err(PepperError::Unset),
+            Self::Environment(Some(text)) => self.parse(text.expose()),
+            Self::Command(words) => self.parse(&run(words)?),
+        }
+    }
+
+    fn parse(&self, text: &[u8]) -> Result<Vec<Secret<Pepper>>, PepperError> {
+        let lines = text.split(|&c| c == b'\n' || c == b',').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+        let peppers = lines.map(parse).collect::<Option<Vec<_>>>().filter(|all| (1..=MOST).contains(&all.len()));
+        peppers.ok_or_else(|| PepperError::Malformed { source_name: self.to_string() })
+    }
+}
+
+/// What a program prints within [`COMMAND_LIMIT`].
+fn run(words: &[String]) -> Result<Zeroizing<Vec<u8>>, PepperError> {
+    let (program, arguments) = words.split_first().ok_or(PepperError::Unset)?;
+    let failed = |problem: String| PepperError::Command { command: program.clone(), problem };
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().map_err(|error| failed(format!("cannot be run ({error})")))?;
+    let stdout = child.stdout.take();
+    let (done, text) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        let mut text = Zeroizing::new(Vec::with_capacity(FILE_MOST));
+        let read = stdout.map(|stdout| stdout.take(FILE_MOST as u64).read_to_end(&mut text));
+        let _ = done.send(matches!(read, Some(Ok(_))).then_some(text));
+    });
+    let text = text.recv_timeout(COMMAND_LIMIT).ok().flatten();
+    if text.is_none() {
+        let _ = child.kill();
+    }
+    let status = child.wait().map_err(|error| failed(format!("cannot be waited for ({error})")))?;
+    match text {
+        None => Err(failed(format!("printed nothing within {} s", COMMAND_LIMIT.as_secs()))),
+        Some(_) if !status.success() => Err(failed(format!("ended with {status}"))),
+        Some(text) => Ok(text),
+    }
+}
+
+/// Most bytes of a source.
+const FILE_MOST: usize = (2 * PEPPER_LEN + 2) * (MOST + 1);
+
+/// A new pepper as a line of its source.
+///
+/// # Errors
+/// When there is no randomness.
+pub fn generate(entropy: &dyn Entropy) -> Result<(Secret<Pepper>, Zeroizing<Vec<u8>>), PepperError> {
+    let mut bytes = Zeroizing::new(vec![0; PEPPER_LEN]);
+    entropy.fill(&mut bytes).map_err(|_| PepperError::Entropy)?;
+    let mut text = Zeroizing::new(Vec::with_capacity(2 * PEPPER_LEN + 1));
+    for byte in bytes.iter() {
+        text.extend([byte >> 4, byte & 15].map(|digit| if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }));
+    }
+    text.push(b'\n');
+    Ok((Secret::new(bytes.to_vec()), text))
+}
+
+fn sync_parent(path: &Path) -> std::io::Result<()> {
+    path.parent().map_or(Ok(()), |dir| File::open(dir).and_then(|dir| dir.sync_all()))
+}
+
+/// Makes a file with a new pepper; refuses to overwrite one. Durable when it returns.
 ///
 /// # Errors
 /// When one exists, or the file cannot be written.
@@ -76,26 +195,51 @@ pub fn create(path: &Path, entropy: &dyn Entropy) -> Result<Secret<Pepper>, Pepp
             _ => PepperError::Io { operation, path: path.to_owned(), source },
         }
     };
-    let mut bytes = Zeroizing::new(vec![0; PEPPER_LEN]);
-    entropy.fill(&mut bytes).map_err(|_| PepperError::Entropy)?;
-    let mut text = Zeroizing::new(Vec::with_capacity(2 * PEPPER_LEN + 1));
-    for byte in bytes.iter() {
-        text.extend([byte >> 4, byte & 15].map(|digit| if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }));
-    }
-    text.push(b'\n');
+    let (pepper, text) = generate(entropy)?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io("create"))?;
     file.write_all(&text).and_then(|()| file.sync_all()).map_err(io("write"))?;
-    if let Some(dir) = path.parent() {
-        File::open(dir).and_then(|dir| dir.sync_all()).map_err(io("sync the directory of"))?;
-    }
-    Ok(Secret::new(bytes.to_vec()))
+    sync_parent(path).map_err(io("sync the directory of"))?;
+    Ok(pepper)
 }
 
-/// Reads the pepper, after checking whose file it is.
+/// Adds a new pepper to a file that holds some, or to none. The file is replaced whole, so that nobody ever reads half
+/// of it. Durable when it returns.
+///
+/// # Errors
+/// When the file cannot be read or written.
+pub fn append(path: &Path, entropy: &dyn Entropy) -> Result<Secret<Pepper>, PepperError> {
+    let io = |operation: &'static str| move |source| PepperError::Io { operation, path: path.to_owned(), source };
+    let mut whole = match read_file(path) {
+        Ok(text) => text,
+        Err(PepperError::Missing { .. }) => Zeroizing::new(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let (pepper, line) = generate(entropy)?;
+    whole.reserve_exact(line.len() + 1);
+    if whole.last().is_some_and(|&last| last != b'\n') {
+        whole.push(b'\n');
+    }
+    whole.extend_from_slice(&line);
+    let beside = path.with_extension("new");
+    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside);
+    let mut file = opened.map_err(|source| PepperError::Io { operation: "create", path: beside.clone(), source })?;
+    file.write_all(&whole).and_then(|()| file.sync_all()).map_err(io("write"))?;
+    std::fs::rename(&beside, path).map_err(io("replace"))?;
+    sync_parent(path).map_err(io("sync the directory of"))?;
+    Ok(pepper)
+}
+
+/// Reads the first pepper of a file.
 ///
 /// # Errors
 /// When it is missing, exposed or not a pepper.
 pub fn load(path: &Path) -> Result<Secret<Pepper>, PepperError> {
+    let source = Source::File(path.to_owned());
+    source.read()?.into_iter().next().ok_or_else(|| PepperError::Malformed { source_name: source.to_string() })
+}
+
+/// A file's text, after checking whose file it is.
+fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, PepperError> {
     let io = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::NotFound => PepperError::Missing { path: path.to_owned() },
         _ => PepperError::Io { operation: "read", path: path.to_owned(), source },
@@ -106,9 +250,9 @@ pub fn load(path: &Path) -> Result<Secret<Pepper>, PepperError> {
     if !metadata.is_file() || mode & 0o077 != 0 || owner != rustix::process::geteuid().as_raw() {
         return Err(PepperError::Exposed { path: path.to_owned(), mode, owner });
     }
-    let mut text = Zeroizing::new(Vec::with_capacity(4 * PEPPER_LEN));
-    file.take(4 * PEPPER_LEN as u64).read_to_end(&mut text).map_err(io)?;
-    parse(text.trim_ascii()).ok_or_else(|| PepperError::Malformed { path: path.to_owned() })
+    let mut text = Zeroizing::new(Vec::with_capacity(FILE_MOST));
+    file.take(FILE_MOST as u64).read_to_end(&mut text).map_err(io)?;
+    Ok(text)
 }
 
 /// From 64 hexadecimal digits.

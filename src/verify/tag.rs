@@ -119,6 +119,11 @@ impl Tagger {
         self.mac(&fields)
     }
 
+    /// The MAC of a declaration that a pepper is lost, made under the one that took its place.
+    pub fn loss_mac(&self, lost: PepperFingerprint, until_ms: i64) -> [u8; 32] {
+        finish(Hmac::clone(&self.keyed), b"latchkey pepper loss v1", &[&lost.0, &until_ms.to_be_bytes()])
+    }
+
     /// Tags and row MACs computed so far: the same for every kind of refusal (control A5).
     pub fn computed(&self) -> u64 {
         self.computed.load(Ordering::Relaxed)

@@ -26,6 +26,7 @@ mod handshake;
 mod helper;
 mod hostile;
 mod life;
+mod peppers;
 mod pre_auth;
 mod session;
 mod start;

@@ -2,14 +2,15 @@
 
 use std::sync::atomic::Ordering;
 
-use rusqlite::{OptionalExtension as _, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use crate::domain::credential::{Replaced, RevocationReason};
 use crate::domain::{
-    AppId, AuditEvent, Credential, CredentialId, Environment, Generation, Position, Status, Subject, TenantId, UserId,
+    AppId, AuditEvent, Credential, CredentialId, Environment, Generation, PepperFingerprint, Position, Status, Subject,
+    TenantId, UserId,
 };
 use crate::store::sqlite::rows::{app_id, convert_text, json, to_json, unreadable, user_id, verifier};
-use crate::store::sqlite::{SqliteStore, directory, linked, store_error};
+use crate::store::sqlite::{SqliteStore, directory, linked, peppers, store_error};
 use crate::store::{At, Credentials, LinkedRows, Page, StoreError, StoreResult};
 
 macro_rules! columns {
@@ -140,7 +141,24 @@ fn insert(transaction: &Transaction<'_>, realm: &str, c: &Credential, operation:
         )
         .and_then(|mut insert| insert.execute(values))
         .map_err(failed())?;
+    peppers::check(transaction, c.verifier.pepper)?;
     write_verifier(transaction, c).map_err(failed())
+}
+
+/// Credentials whose verifier is under a pepper, in the order of ids.
+pub(super) fn under_pepper(
+    connection: &Connection,
+    pepper: PepperFingerprint,
+    after: [u8; 16],
+    limit: u32,
+) -> rusqlite::Result<Vec<Credential>> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM verifiers AS v JOIN credentials AS c ON c.id = v.credential_id \
+         WHERE v.credential_id > ?2 AND v.pepper = ?1 ORDER BY v.credential_id LIMIT ?3"
+    ))?;
+    statement.query_map(params![pepper.0, after, limit], from_row)?.collect()
 }
 
 /// Replaces what may change of a credential, where its generation is `expected`.
@@ -179,6 +197,7 @@ fn replace(
     if changed != 1 {
         return Err(StoreError::Conflict { what: "credential" });
     }
+    peppers::check(transaction, c.verifier.pepper)?;
     write_verifier(transaction, c).map_err(failed())
 }
 

@@ -14,6 +14,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0006_create_changes", include_str!("../../../migrations/sqlite/0006_create_changes.sql")),
     ("0007_create_audit_events", include_str!("../../../migrations/sqlite/0007_create_audit_events.sql")),
     ("0008_add_decoys", include_str!("../../../migrations/sqlite/0008_add_decoys.sql")),
+    ("0009_create_peppers", include_str!("../../../migrations/sqlite/0009_create_peppers.sql")),
 ];
 
 /// Why a schema cannot be used.

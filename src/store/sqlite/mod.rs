@@ -14,6 +14,7 @@ pub mod guard;
 mod linked;
 mod migrate;
 mod operators;
+mod peppers;
 mod reader;
 mod rows;
 mod tenants;
@@ -30,7 +31,7 @@ use rusqlite::Connection;
 use crate::clock::{Clock, Entropy};
 use crate::domain::{AuditEvent, PepperFingerprint, Position};
 use crate::store::{
-    Apps, Audit, CommitListener, Credentials, Feed, Operators, Store, StoreError, StoreResult, Tenants, Users,
+    Apps, Audit, CommitListener, Credentials, Feed, Operators, Peppers, Store, StoreError, StoreResult, Tenants, Users,
 };
 
 pub use guard::{FileSystem, GuardError};
@@ -176,6 +177,10 @@ impl SqliteStore {
                 "INSERT INTO store_meta (id, epoch, realm, pepper_fingerprint, created_at_ms) VALUES (1, ?1, ?2, ?3, ?4)",
                 rusqlite::params![epoch, realm, pepper.0, options.clock.wall_ms()],
             )?;
+            transaction.execute(
+                "INSERT INTO peppers (fingerprint, added_at_ms) VALUES (?1, ?2)",
+                rusqlite::params![pepper.0, options.clock.wall_ms()],
+            )?;
             trail::append(&transaction, &epoch, event)?;
             transaction.commit()
         };
@@ -285,6 +290,9 @@ impl Store for SqliteStore {
         self
     }
     fn operators(&self) -> &dyn Operators {
+        self
+    }
+    fn peppers(&self) -> &dyn Peppers {
         self
     }
     fn audit(&self) -> &dyn Audit {

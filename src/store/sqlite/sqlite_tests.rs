@@ -14,7 +14,7 @@ struct File {
 impl File {
     fn new() -> Self {
         let file = Self { dir: private_dir() };
-        let pepper = PepperFingerprint([0; 16]);
+        let pepper = PepperFingerprint([4; 16]);
         drop(SqliteStore::create(file.dir.path(), "host", pepper, &event(), options()).unwrap());
         file
     }
