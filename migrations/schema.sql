@@ -113,7 +113,7 @@ CREATE TABLE store_meta (
   realm              TEXT    NOT NULL,
   pepper_fingerprint BLOB    NOT NULL CHECK (length(pepper_fingerprint) = 16),
   created_at_ms      INTEGER NOT NULL
-);
+, trail_epoch BLOB CHECK (trail_epoch IS NULL OR length(trail_epoch) = 16));
 
 CREATE TABLE tenants (
   id            BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),

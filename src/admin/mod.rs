@@ -159,6 +159,15 @@ impl Admin {
         found.ok_or_else(|| AdminError::NotFound { what: "tenant", name: slug.to_owned(), place: String::new() })
     }
 
+    /// Says in the trail that a backup was made.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn note_backup(&self) -> AdminResult<()> {
+        let event = self.event(Action::StoreBackedUp, Subject::Everything, None, Vec::new());
+        Ok(self.store.audit().note(event)?)
+    }
+
     fn event(
         &self,
         action: Action,

@@ -13,10 +13,10 @@ use crate::authenticate::{Authenticator, Gate, Parts, Problem};
 use crate::clock::{EntropyError, ExpiryClock};
 use crate::directory::local::LocalDirectory;
 use crate::domain::Position;
-use crate::store::Store;
 use crate::store::feed::{ChangeFeed, POLL};
 use crate::store::sqlite::ProcessKind;
 use crate::store::sqlite::decisions::DecisionLog;
+use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::Metrics;
 use crate::verify::Verifier;
 use crate::verify::keyring::Keyring;
@@ -28,6 +28,7 @@ pub struct Engine {
     pub authenticator: Arc<Authenticator>,
     decisions: Arc<DecisionLog>,
     stop: Arc<AtomicBool>,
+    replaced: Arc<AtomicBool>,
 }
 
 impl Engine {
@@ -75,8 +76,15 @@ impl Engine {
         let authenticator = Arc::new(Authenticator::new(parts, settings.authenticate.clone()));
         let stop = Arc::new(AtomicBool::new(false));
         let keyring = Arc::clone(&opened.keyring);
-        watch(feed, store, keyring, Arc::clone(metrics), Arc::clone(&stop)).map_err(OpenFailure::System)?;
-        Ok(Self { authenticator, decisions, stop })
+        let replaced = Arc::new(AtomicBool::new(false));
+        let signs = (Arc::clone(&stop), Arc::clone(&replaced));
+        watch(feed, store, keyring, Arc::clone(metrics), signs).map_err(OpenFailure::System)?;
+        Ok(Self { authenticator, decisions, stop, replaced })
+    }
+
+    /// Whether another file is where the store was (rule R9): everything is denied until it is opened anew.
+    pub fn is_replaced(&self) -> bool {
+        self.replaced.load(Ordering::Acquire)
     }
 
     /// Writes out what is buffered, for at most `within`. Blocks.
@@ -98,7 +106,7 @@ fn watch(
     store: Arc<dyn Store>,
     keyring: Arc<Keyring>,
     metrics: Arc<Metrics>,
-    stop: Arc<AtomicBool>,
+    (stop, replaced): (Arc<AtomicBool>, Arc<AtomicBool>),
 ) -> std::io::Result<()> {
     let look = move || {
         let mut failing = false;
@@ -113,6 +121,7 @@ fn watch(
                     failing = false;
                 }
                 Err(error) => {
+                    replaced.store(matches!(error, StoreError::Replaced), Ordering::Release);
                     metrics.feed_failures.inc();
                     if !failing {
                         tracing::error!(%error, "the change feed cannot be read; cached credentials are refused");

@@ -14,6 +14,8 @@ use crate::domain::Reason;
 use crate::store::sqlite::ProcessKind;
 use crate::telemetry::metrics::Metrics;
 
+/// How often a replaced store is looked for.
+const LOOK: Duration = Duration::from_millis(500);
 /// How long a flush beside serving may take.
 const FLUSH_LIMIT: Duration = Duration::from_millis(800);
 
@@ -21,6 +23,8 @@ pub(super) struct Hosted {
     pub(super) gate: Arc<Gate>,
     pub(super) service: Arc<ArcSwap<crate::transport::Settings>>,
     engine: Mutex<Option<Engine>>,
+    /// What the store was last opened with, once it was.
+    opened_with: Mutex<Option<Settings>>,
     /// What was logged last, so that a fault that lasts is one line.
     said: Mutex<Vec<Problem>>,
     started_ns: u64,
@@ -31,18 +35,49 @@ impl Hosted {
     /// Denies, and says `problems`.
     pub(super) fn new(kind: ProcessKind, service: crate::transport::Settings, problems: Vec<Problem>) -> Arc<Self> {
         let metrics = Arc::new(Metrics::new(&Recorder::reason_labels()));
-        Arc::new(Self {
+        let hosted = Arc::new(Self {
             gate: Arc::new(Gate::closed(metrics, problems)),
             service: Arc::new(ArcSwap::from_pointee(service)),
             engine: Mutex::default(),
+            opened_with: Mutex::default(),
             said: Mutex::default(),
             started_ns: SystemClock.boot_ns(),
             kind,
-        })
+        });
+        hosted.watch();
+        hosted
+    }
+
+    /// Opens the store anew when another file takes its place, and until that succeeds (rule R9).
+    fn watch(self: &Arc<Self>) {
+        let weak = Arc::downgrade(self);
+        let look = move || {
+            let mut due = false;
+            while let Some(hosted) = weak.upgrade() {
+                due |= hosted.engine.try_lock().is_ok_and(|engine| engine.as_ref().is_some_and(Engine::is_replaced));
+                if due {
+                    due = !hosted.reopen();
+                }
+                drop(hosted);
+                std::thread::sleep(LOOK);
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("store-watch".to_owned()).spawn(look) {
+            tracing::warn!(%error, "a store that is replaced will not be opened anew by itself");
+        }
+    }
+
+    /// Whether there is nothing more to do.
+    fn reopen(&self) -> bool {
+        let settings = self.opened_with.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(settings) = settings else { return true };
+        tracing::warn!("another file is where the store was; it is opened anew");
+        self.open(&settings, Vec::new()).is_ok()
     }
 
     /// Opens the store with these settings and lets requests in; or keeps denying, and says why. Blocks.
     pub(super) fn open(&self, settings: &Settings, problems: Vec<Problem>) -> Result<(), OpenFailure> {
+        *self.opened_with.lock().unwrap_or_else(PoisonError::into_inner) = Some(settings.clone());
         // Held throughout: two Initialize calls at once open one after the other.
         let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
         self.service.store(Arc::new(settings.service.clone()));

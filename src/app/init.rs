@@ -77,8 +77,23 @@ impl Initialised {
     }
 }
 
-/// Removes the workshop, whatever happens.
-struct Workshop(PathBuf);
+/// A directory to make things in, removed whatever happens.
+pub(super) struct Workshop(PathBuf);
+
+impl Workshop {
+    /// In `dir`, on the same file system, under a name that begins so.
+    pub(super) fn beside(dir: &Path, name: &str) -> std::io::Result<Self> {
+        let mut random = [0; 8];
+        SystemEntropy.fill(&mut random).map_err(std::io::Error::other)?;
+        let path = dir.join(format!("{name}-{:016x}", u64::from_ne_bytes(random)));
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
 
 impl Drop for Workshop {
     fn drop(&mut self) {
@@ -103,10 +118,11 @@ pub fn init(settings: &Settings) -> Result<Initialised, InitFailure> {
             return Err(InitFailure::Exists { path });
         }
     }
-    let mut random = [0; 8];
-    SystemEntropy.fill(&mut random).map_err(AdminError::from)?;
-    let workshop = Workshop(data_dir.join(format!(".init-{:016x}", u64::from_ne_bytes(random))));
-    make_dir(&workshop.0)?;
+    let workshop = Workshop::beside(&data_dir, ".init").map_err(|source| InitFailure::Io {
+        operation: "make a directory in",
+        path: data_dir.clone(),
+        source,
+    })?;
     let pepper_path = settings.pepper_file.clone().unwrap_or_else(|| workshop.0.join(pepper::FILE_NAME));
     let secret = if let Some(source) = &settings.pepper_source {
         let first = source.read().map_err(OpenFailure::from)?.into_iter().next();

@@ -6,11 +6,13 @@
 
 pub mod authenticate;
 pub mod dev;
+pub mod doctor;
 pub mod engine;
 mod hosted;
 pub mod init;
 pub mod peppers;
 pub mod plugin;
+pub mod restore;
 pub mod serve;
 
 use std::path::{Path, PathBuf};

@@ -103,10 +103,12 @@ async fn many_who_ask_at_once_are_one_read_and_one_hash() {
 #[tokio::test]
 async fn a_leader_that_hangs_up_fails_nobody() {
     let world = World::new();
-    let (_, key) = world.issue_untagged();
+    let (_, key) = world.issue(|_| {});
     let attempt = attempt();
+    world.hang_directory(true);
     let mut leader = Box::pin(world.ask_with(&key, &attempt));
     assert!(futures::poll!(leader.as_mut()).is_pending());
+    world.hang_directory(false);
     let followers = futures::future::join_all((0..10).map(|_| world.ask(&key)));
     let (followers, ()) = tokio::join!(followers, async {
         tokio::task::yield_now().await;

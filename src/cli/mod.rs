@@ -16,6 +16,7 @@ mod output;
 mod parse;
 mod pepper;
 mod serve;
+mod store;
 mod tenants;
 mod users;
 mod views;
@@ -65,6 +66,15 @@ enum Command {
     /// Peppers: what tags and seals are made with
     #[command(subcommand)]
     Pepper(pepper::PepperCommand),
+    /// Copy the live store to a file, and check the copy
+    Backup(store::BackupArgs),
+    /// Put a backup in the store's place; refuses while anything uses the store
+    Restore(store::RestoreArgs),
+    /// The schema of the store
+    #[command(subcommand)]
+    Migrate(store::MigrateCommand),
+    /// What is wrong with the store and this machine, and what to do about it
+    Doctor(store::DoctorArgs),
     /// The configuration: a commented file, a check
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -128,6 +138,10 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Key(command) => keys::run(&context, command),
         Command::Authenticate(args) => authenticate::run(&context, args),
         Command::Pepper(command) => pepper::run(&context, &command),
+        Command::Backup(args) => store::back_up(&context, &args),
+        Command::Restore(args) => store::put_back(&context, &args),
+        Command::Migrate(command) => store::migrate(&context, &command),
+        Command::Doctor(args) => store::doctor(&context, &args),
         Command::Config(command) => config::run(&context, &command),
         Command::Completions { shell } => {
             let mut script = Vec::new();

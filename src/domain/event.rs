@@ -102,6 +102,10 @@ macro_rules! actions {
 actions! {
     /// The store was made.
     StoreInitialised = "store.initialised";
+    /// A backup took the place of a store.
+    StoreRestored = "store.restored";
+    /// A backup was made.
+    StoreBackedUp = "store.backed_up";
     /// A tenant was made.
     TenantCreated = "tenant.created";
     /// A tenant's fields were changed.
@@ -226,6 +230,8 @@ macro_rules! detail_keys {
 }
 
 detail_keys! {
+    /// That revocations of the replaced store could not be carried over, and the operator went on all the same.
+    AcceptedLoss = "accepted_lost_revocations";
     /// The App a credential acts as.
     App = "app";
     /// Whether the thing is active after the change.
@@ -256,6 +262,10 @@ detail_keys! {
     Role = "role";
     /// A tenant's slug.
     Slug = "slug";
+    /// The hash of the last event of the trail of a store that was replaced.
+    TrailHead = "trail_head";
+    /// How many events the trail of a store had that was replaced.
+    TrailLength = "trail_length";
     /// Until when something is permitted, milliseconds since the epoch.
     Until = "until_ms";
     /// The User a credential acts for.

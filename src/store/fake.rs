@@ -488,6 +488,9 @@ impl Audit for FakeStore {
             rows.audit.iter().filter(|event| event.sequence > after).take(limit as usize).cloned().collect()
         })
     }
+    fn note(&self, event: AuditEvent) -> StoreResult<()> {
+        self.commit(event, &[], |_| Ok(()))
+    }
     fn head(&self) -> StoreResult<Option<(u64, [u8; 32])>> {
         self.read(|rows| rows.audit.last().map(|event| (event.sequence, event.hash)))
     }

@@ -59,6 +59,9 @@ pub enum StoreError {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// Another file is where the store was: it must be opened anew.
+    #[error("the store's file was replaced under a live process")]
+    Replaced,
     /// The writer is gone; the process is going down.
     #[error("the store is closed")]
     Closed,
@@ -256,6 +259,8 @@ pub struct ChainedEvent {
 pub trait Audit: Send + Sync {
     /// Events after `after`, at most `limit`, oldest first.
     fn list(&self, after: u64, limit: u32) -> StoreResult<Vec<ChainedEvent>>;
+    /// Adds an event that goes with no change.
+    fn note(&self, event: AuditEvent) -> StoreResult<()>;
     /// The last event's number and hash.
     fn head(&self) -> StoreResult<Option<(u64, [u8; 32])>>;
 }

@@ -65,10 +65,7 @@ impl Feed for FeedReader {
         // Another file at our path: our connections are on one that nobody else uses any more. Deny rather
         // than answer from it (rule R9).
         if guard::identity(&self.path).ok() != Some(self.identity) {
-            return Err(StoreError::Corrupt {
-                table: "latchkey.db",
-                what: "the file was replaced under a live process",
-            });
+            return Err(StoreError::Replaced);
         }
         let version: i64 = {
             let mut statement = state.connection.prepare_cached("PRAGMA data_version").map_err(failed)?;

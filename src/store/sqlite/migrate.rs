@@ -15,6 +15,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0007_create_audit_events", include_str!("../../../migrations/sqlite/0007_create_audit_events.sql")),
     ("0008_add_decoys", include_str!("../../../migrations/sqlite/0008_add_decoys.sql")),
     ("0009_create_peppers", include_str!("../../../migrations/sqlite/0009_create_peppers.sql")),
+    ("0010_add_trail_epoch", include_str!("../../../migrations/sqlite/0010_add_trail_epoch.sql")),
 ];
 
 /// Why a schema cannot be used.
@@ -46,8 +47,17 @@ pub enum MigrateError {
 }
 
 /// The schema's version, `PRAGMA user_version`.
-fn version(connection: &Connection) -> rusqlite::Result<usize> {
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<usize> {
     connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).map(|v| usize::try_from(v).unwrap_or(0))
+}
+
+/// The schema of the database at `path`, which is left as it is.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn status(path: &Path) -> Result<usize, MigrateError> {
+    let failed = |source| MigrateError::Failed { path: path.to_owned(), migration: "reading the version", source };
+    version(&super::connect_reader(path).map_err(failed)?).map_err(failed)
 }
 
 /// Applies what is missing, each migration in a transaction of its own. Safe beside other processes that do the same.

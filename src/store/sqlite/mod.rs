@@ -6,13 +6,16 @@
 //! no code but SQLite opens the database, its WAL or its shared memory while it is in use (closing any
 //! handle on them would drop SQLite's locks).
 
+pub mod backup;
 mod credentials;
 pub mod decisions;
 mod directory;
+mod error;
 mod feed;
 pub mod guard;
 mod linked;
-mod migrate;
+pub mod lock;
+pub mod migrate;
 mod operators;
 mod peppers;
 mod reader;
@@ -34,6 +37,7 @@ use crate::store::{
     Apps, Audit, CommitListener, Credentials, Feed, Operators, Peppers, Store, StoreError, StoreResult, Tenants, Users,
 };
 
+pub use error::OpenError;
 pub use guard::{FileSystem, GuardError};
 pub use migrate::MigrateError;
 
@@ -75,61 +79,6 @@ pub struct OpenOptions {
     pub entropy: Arc<dyn Entropy>,
 }
 
-/// Why a store cannot be opened or made: what, where, and what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The directory or a file in it is not as it must be.
-    #[error(transparent)]
-    Guard(#[from] GuardError),
-    /// The schema is not one that this version can use.
-    #[error(transparent)]
-    Migrate(#[from] MigrateError),
-    /// There is a store already.
-    #[error("{} exists already: a store is never overwritten", path.display())]
-    Exists {
-        /// Its database.
-        path: PathBuf,
-    },
-    /// The file is no database, or damaged.
-    #[error("{} is not a usable Latchkey database: restore it from a backup", path.display())]
-    Corrupt {
-        /// Which file.
-        path: PathBuf,
-        /// What SQLite says.
-        #[source]
-        source: rusqlite::Error,
-    },
-    /// A process of another boot or kernel uses it.
-    #[error(
-        "process {pid} of another boot or machine has {} open: one store belongs to one kernel; other machines \
-         use `latchkey serve`",
-        path.display()
-    )]
-    OtherKernel {
-        /// Which store.
-        path: PathBuf,
-        /// The other process.
-        pid: i64,
-    },
-    /// SQLite failed otherwise.
-    #[error("cannot {operation} {}: {source}", path.display())]
-    Sqlite {
-        /// What was being done.
-        operation: &'static str,
-        /// Which file.
-        path: PathBuf,
-        /// What SQLite says.
-        #[source]
-        source: rusqlite::Error,
-    },
-    /// The system gave no thread or no randomness.
-    #[error("cannot start the store: {what}")]
-    System {
-        /// What was missing.
-        what: String,
-    },
-}
-
 /// What every part of one open store shares.
 struct Shared {
     path: PathBuf,
@@ -147,6 +96,8 @@ pub struct SqliteStore {
     writer: writer::Writer,
     pepper_fingerprint: PepperFingerprint,
     epoch: [u8; 16],
+    // Last: given back when nothing of the store is open any more.
+    _lock: lock::DirLock,
 }
 
 static INSTANCES: AtomicU64 = AtomicU64::new(1);
@@ -201,6 +152,7 @@ impl SqliteStore {
         guard::check_dir(dir, options.dev)?;
         let path = dir.join(FILE_NAME);
         guard::check_file(&path)?;
+        let lock = lock::shared(dir)?;
         let identity = guard::identity(&path)?;
         let mut connection = connect_writer(&path)?;
         migrate::up(&mut connection, &path)?;
@@ -214,7 +166,43 @@ impl SqliteStore {
             Arc::new(Shared { path: path.clone(), realm, instance, reads: AtomicU64::new(0), clock: options.clock });
         let feed = feed::FeedReader::open(&path, identity, epoch)?;
         let writer = writer::Writer::start(connection, Arc::clone(&shared), epoch, options.kind)?;
-        Ok(Self { shared, feed, writer, pepper_fingerprint: PepperFingerprint(pepper), epoch })
+        Ok(Self { shared, feed, writer, pepper_fingerprint: PepperFingerprint(pepper), epoch, _lock: lock })
+    }
+
+    /// Gives the store another epoch, after a restore: whoever held facts of the one before drops them. The trail goes on.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn renew_epoch(&self, event: AuditEvent, epoch: [u8; 16]) -> StoreResult<()> {
+        const OPERATION: &str = "renew the epoch";
+        self.writer.commit(OPERATION, event, vec![crate::domain::Subject::Everything], move |transaction| {
+            let renew = "UPDATE store_meta SET trail_epoch = coalesce(trail_epoch, epoch), epoch = ?1";
+            transaction.execute(renew, [epoch]).map_err(store_error(OPERATION, "store"))?;
+            transaction.execute("DELETE FROM processes", []).map(drop).map_err(store_error(OPERATION, "store"))
+        })
+    }
+
+    /// Long-lived processes that have the store open, as far as they said so lately: their ids and kinds.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn processes(&self) -> StoreResult<Vec<(u32, String)>> {
+        let since = self.shared.clock.wall_ms().saturating_sub(writer::DEAD_AFTER_MS);
+        self.read("list processes", |connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT pid, kind FROM processes WHERE heartbeat_at_ms > ?1 ORDER BY pid")?;
+            statement.query_map([since], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        })
+    }
+
+    /// When the last change was committed, milliseconds since the epoch.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn last_change_ms(&self) -> StoreResult<Option<i64>> {
+        self.read("read the last change", |connection| {
+            connection.query_row("SELECT max(at_ms) FROM changes", [], |row| row.get(0))
+        })
     }
 
     /// Closes a store that nobody else uses, and leaves one whole file: for moving it.

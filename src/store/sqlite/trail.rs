@@ -59,6 +59,24 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<ChainedEvent> {
     Ok(ChainedEvent { sequence: u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0), event, hash: row.get(9)? })
 }
 
+/// Walks the whole trail; the number and hash of its last event, or what is wrong with it.
+#[expect(clippy::type_complexity, reason = "what can be wrong is not an error of the database")]
+pub(super) fn verify(connection: &Connection) -> rusqlite::Result<Result<(u64, Option<[u8; 32]>), chain::Damage>> {
+    let beginning =
+        connection.query_row("SELECT coalesce(trail_epoch, epoch) FROM store_meta", [], |row| row.get(0))?;
+    let mut walk = chain::Walk::new(&beginning);
+    let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM audit_events ORDER BY sequence"))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let ChainedEvent { sequence, event, hash } = from_row(row)?;
+        if let Err(damage) = walk.step(sequence, &event, &hash) {
+            return Ok(Err(damage));
+        }
+    }
+    let (length, head) = walk.head();
+    Ok(Ok((length, (length > 0).then_some(head))))
+}
+
 impl Audit for SqliteStore {
     fn list(&self, after: u64, limit: u32) -> StoreResult<Vec<ChainedEvent>> {
         self.read("list audit events", |connection| {
@@ -66,6 +84,10 @@ impl Audit for SqliteStore {
             let mut statement = connection.prepare_cached(&sql)?;
             statement.query_map(params![i64::try_from(after).unwrap_or(i64::MAX), limit], from_row)?.collect()
         })
+    }
+
+    fn note(&self, event: AuditEvent) -> StoreResult<()> {
+        self.writer.commit("note an event", event, Vec::new(), |_| Ok(()))
     }
 
     fn head(&self) -> StoreResult<Option<(u64, [u8; 32])>> {

@@ -23,7 +23,7 @@ const IDLE: Duration = Duration::from_secs(1);
 /// How often a long-lived process says that it lives.
 const HEARTBEAT_MS: i64 = 10_000;
 /// A heartbeat older than this is a dead process's.
-const DEAD_AFTER_MS: i64 = 30_000;
+pub(super) const DEAD_AFTER_MS: i64 = 30_000;
 /// Changes kept: a process that missed more drops everything.
 const CHANGES_KEPT: i64 = 100_000;
 

@@ -1,0 +1,151 @@
+//! `latchkey backup`, `restore`, `migrate` and `doctor`.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use crate::app::doctor::{Verdict, examine};
+use crate::app::restore::{RestoreFailure, restore};
+use crate::app::{self, OpenFailure};
+use crate::cli::Outcome;
+use crate::cli::context::{Context, Failure};
+use crate::cli::output::{self, Listing};
+use crate::store::sqlite::migrate::{self, MIGRATIONS};
+use crate::store::sqlite::{FILE_NAME, ProcessKind};
+
+#[derive(clap::Args)]
+pub(super) struct BackupArgs {
+    /// The file to make; nothing is overwritten
+    file: PathBuf,
+}
+
+#[derive(clap::Args)]
+pub(super) struct RestoreArgs {
+    /// The backup
+    file: PathBuf,
+    /// Go on although the store that is replaced cannot be read, so that what was revoked since the backup is good again
+    #[arg(long)]
+    accept_lost_revocations: bool,
+}
+
+#[derive(Subcommand)]
+pub(super) enum MigrateCommand {
+    /// The schema of the store and that of this version; changes nothing
+    Status,
+    /// Bring the store to this version's schema, as any process that opens it does
+    Up,
+}
+
+#[derive(clap::Args)]
+pub(super) struct DoctorArgs {
+    /// Do not look through the whole database
+    #[arg(long)]
+    quick: bool,
+}
+
+impl From<RestoreFailure> for Failure {
+    fn from(failure: RestoreFailure) -> Self {
+        match failure {
+            RestoreFailure::Open(failure) => failure.into(),
+            other => Self::with_code(false, other),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct BackupView {
+    file: String,
+    schema: usize,
+    credentials: u64,
+    trail_length: u64,
+    trail_head: Option<String>,
+}
+
+pub(super) fn back_up(context: &Context, args: &BackupArgs) -> Outcome {
+    let opened = app::open(&context.settings()?.app, ProcessKind::Command)?;
+    let file = std::env::current_dir()?.join(&args.file);
+    let inspection = opened.store.backup(&file).map_err(|error| Failure::with_code(false, error))?;
+    app::init::local_admin(&opened).note_backup()?;
+    context.tell("The pepper is not in it: keep that backed up too, apart from this file.");
+    let hex = |hash: [u8; 32]| {
+        hash.iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    };
+    let view = BackupView {
+        file: file.display().to_string(),
+        schema: inspection.schema,
+        credentials: inspection.credentials,
+        trail_length: inspection.trail_length,
+        trail_head: inspection.trail_head.map(hex),
+    };
+    output::one(context, &view)
+}
+
+#[derive(Serialize)]
+struct RestoreView {
+    credentials: u64,
+    revocations_carried_over: u64,
+    suspensions_carried_over: u64,
+    credentials_not_in_the_backup: u64,
+    replaced: Option<String>,
+}
+
+pub(super) fn put_back(context: &Context, args: &RestoreArgs) -> Outcome {
+    let config = context.settings()?;
+    let restored = restore(&config.app, &std::env::current_dir()?.join(&args.file), args.accept_lost_revocations)?;
+    let view = RestoreView {
+        credentials: restored.backup.credentials,
+        revocations_carried_over: restored.revocations,
+        suspensions_carried_over: restored.suspensions,
+        credentials_not_in_the_backup: restored.lost_credentials,
+        replaced: restored.replaced.map(|path| path.display().to_string()),
+    };
+    if view.credentials_not_in_the_backup > 0 {
+        context.tell("Keys that were issued after the backup are gone: their holders need new ones.");
+    }
+    context
+        .tell("What else was changed since the backup (Apps, Users, grants, expiries, rotations) is as it was then.");
+    output::one(context, &view)
+}
+
+pub(super) fn migrate(context: &Context, command: &MigrateCommand) -> Outcome {
+    let config = context.settings()?;
+    let dir = config.app.data_dir.clone().ok_or(OpenFailure::NoDataDir)?;
+    if let MigrateCommand::Up = command {
+        app::open(&config.app, ProcessKind::Command)?;
+    }
+    let path = dir.join(FILE_NAME);
+    crate::store::sqlite::guard::check_file(&path).map_err(|error| Failure::from(OpenFailure::Store(error.into())))?;
+    let schema = migrate::status(&path).map_err(|error| OpenFailure::Store(error.into()))?;
+    let pending: Vec<&str> = MIGRATIONS.iter().skip(schema).map(|(name, _)| *name).collect();
+    let known = MIGRATIONS.len();
+    output::one(context, &serde_json::json!({ "schema": schema, "known": known, "pending": pending }))?;
+    Ok(schema <= known)
+}
+
+#[derive(Serialize)]
+struct FindingView {
+    check: &'static str,
+    verdict: &'static str,
+    text: String,
+}
+
+pub(super) fn doctor(context: &Context, args: &DoctorArgs) -> Outcome {
+    let findings = examine(&context.settings()?.app, args.quick)?;
+    let mut listing = Listing::new(context, &["check", "verdict", "text"]);
+    let well = findings.iter().all(|finding| finding.verdict != Verdict::Problem);
+    for finding in findings {
+        let verdict = match finding.verdict {
+            Verdict::Good => "good",
+            Verdict::Warning => "warning",
+            Verdict::Problem => "problem",
+        };
+        listing.add(&FindingView { check: finding.check, verdict, text: finding.text });
+    }
+    listing.finish("findings")?;
+    Ok(well)
+}
