@@ -19,6 +19,7 @@ pub mod migrate;
 mod operators;
 mod peppers;
 mod reader;
+pub mod reserve;
 mod rows;
 mod tenants;
 mod trail;

@@ -256,7 +256,7 @@ fn a_closed_store_is_one_whole_file() {
     let mut names: Vec<_> =
         std::fs::read_dir(file.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, [FILE_NAME, lock::FILE_NAME]);
+    assert_eq!(names, [FILE_NAME, lock::FILE_NAME, reserve::FILE_NAME]);
     assert!(file.open().tenants().by_slug("acme").unwrap().is_some());
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use crate::domain::{AuditEvent, Change, Position, Subject};
+use crate::store::sqlite::reserve::Reserve;
 use crate::store::sqlite::{OpenError, OpenOptions, ProcessKind, Shared, trail};
 use crate::store::{CommitListener, StoreError, StoreResult};
 
@@ -44,6 +45,7 @@ struct State {
     listener: Listener,
     heartbeat_at_ms: i64,
     kind: ProcessKind,
+    reserve: Reserve,
 }
 
 impl Writer {
@@ -56,7 +58,10 @@ impl Writer {
         let listener: Listener = Arc::default();
         let (queue, jobs) = sync_channel::<Job>(QUEUE);
         let heartbeat_at_ms = shared.clock.wall_ms();
-        let state = State { connection, shared, epoch, listener: Arc::clone(&listener), heartbeat_at_ms, kind };
+        let reserve = Reserve::beside(&shared.path);
+        reserve.tend();
+        let state =
+            State { connection, shared, epoch, listener: Arc::clone(&listener), heartbeat_at_ms, kind, reserve };
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || work(state, &jobs));
         let thread = thread.map_err(|error| OpenError::System { what: error.to_string() })?;
         Ok(Self { queue: Some(queue), thread: Some(thread), listener })
@@ -127,8 +132,34 @@ impl Drop for Writer {
     }
 }
 
+/// Whether the disk had no room.
+fn is_full(error: &StoreError) -> bool {
+    let StoreError::Failed { source, .. } = error else { return false };
+    let code = source.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error);
+    code.is_some_and(|code| {
+        code.code == rusqlite::ErrorCode::DiskFull || code.extended_code == rusqlite::ffi::SQLITE_IOERR_WRITE
+    })
+}
+
 impl State {
+    /// Runs a mutation. One that takes back and finds the disk full gets the reserve, and is to be tried again.
     fn commit(
+        &mut self,
+        operation: &'static str,
+        event: Option<&AuditEvent>,
+        subjects: &[Subject],
+        change: impl FnOnce(&Transaction<'_>) -> StoreResult<()>,
+    ) -> StoreResult<()> {
+        match self.commit_once(operation, event, subjects, change) {
+            Err(error) if is_full(&error) && self.reserve.release_for(event) => {
+                tracing::error!("the disk is full: the reserve was given up so that something could be taken back");
+                Err(StoreError::Conflict { what: "space on the disk" })
+            }
+            other => other,
+        }
+    }
+
+    fn commit_once(
         &mut self,
         operation: &'static str,
         event: Option<&AuditEvent>,
@@ -156,6 +187,7 @@ impl State {
     /// Moves the WAL into the database, trims the feed, says that we live. Never on a caller's time.
     fn tend(&mut self) -> rusqlite::Result<()> {
         let now = self.shared.clock.wall_ms();
+        self.reserve.tend();
         if self.kind != ProcessKind::Command && now.saturating_sub(self.heartbeat_at_ms) >= HEARTBEAT_MS {
             self.heartbeat_at_ms = now;
             self.connection.execute(
