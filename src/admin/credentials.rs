@@ -134,12 +134,20 @@ impl Admin {
         Ok(Issued { credential, key: minted.text })
     }
 
+    /// A credential, by its public id, if there is one.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn find_key(&self, id: CredentialId) -> AdminResult<Option<Credential>> {
+        Ok(self.store.credentials().look_up(id)?.row)
+    }
+
     /// A credential, by its public id.
     ///
     /// # Errors
     /// When there is none.
     pub fn key(&self, id: CredentialId) -> AdminResult<Credential> {
-        let found = self.store.credentials().look_up(id)?.row;
+        let found = self.find_key(id)?;
         found.ok_or_else(|| AdminError::NotFound { what: "credential", name: id.to_string(), place: String::new() })
     }
 

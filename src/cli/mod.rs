@@ -15,6 +15,7 @@ mod lifecycle;
 mod output;
 mod parse;
 mod pepper;
+mod scan;
 mod serve;
 mod store;
 mod tenants;
@@ -66,6 +67,8 @@ enum Command {
     /// Peppers: what tags and seals are made with
     #[command(subcommand)]
     Pepper(pepper::PepperCommand),
+    /// Find keys in files, directories or stdin; exits with 1 if there are any
+    Scan(scan::ScanArgs),
     /// Copy the live store to a file, and check the copy
     Backup(store::BackupArgs),
     /// Put a backup in the store's place; refuses while anything uses the store
@@ -138,6 +141,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Key(command) => keys::run(&context, command),
         Command::Authenticate(args) => authenticate::run(&context, args),
         Command::Pepper(command) => pepper::run(&context, &command),
+        Command::Scan(args) => scan::run(&context, &args),
         Command::Backup(args) => store::back_up(&context, &args),
         Command::Restore(args) => store::put_back(&context, &args),
         Command::Migrate(command) => store::migrate(&context, &command),

@@ -9,6 +9,7 @@ pub mod denial;
 pub mod event;
 pub mod ids;
 pub mod key_format;
+pub mod key_scan;
 pub mod operator;
 pub mod presented;
 pub mod tenant;
