@@ -4,6 +4,8 @@ CREATE INDEX apps_of_tenant ON apps (tenant_id, app_id);
 
 CREATE INDEX credentials_of_tenant ON credentials (tenant_id, created_at_ms, id);
 
+CREATE INDEX handles_of_credential ON handles (credential_id);
+
 CREATE INDEX users_of_tenant ON users (tenant_id, user_id);
 
 CREATE TABLE app_llms (
@@ -75,6 +77,17 @@ CREATE TABLE credentials (
   CHECK ((revoked_at_ms IS NULL) = (revocation_reason IS NULL))
 ) WITHOUT ROWID;
 
+CREATE TABLE handles (
+  handle        BLOB NOT NULL PRIMARY KEY CHECK (length(handle) = 32),
+  credential_id BLOB NOT NULL REFERENCES credentials (id) ON DELETE CASCADE
+) WITHOUT ROWID;
+
+CREATE TABLE import_methods (
+  method TEXT NOT NULL,
+  pepper BLOB NOT NULL CHECK (length(pepper) = 16),
+  PRIMARY KEY (method, pepper)
+) WITHOUT ROWID;
+
 CREATE TABLE operators (
   id            BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
   name          TEXT    NOT NULL UNIQUE,
@@ -144,7 +157,7 @@ CREATE TABLE verifiers (
   phc           TEXT NOT NULL,
   tag           BLOB CHECK (tag IS NULL OR length(tag) = 32),
   pepper        BLOB NOT NULL CHECK (length(pepper) = 16)
-) WITHOUT ROWID;
+, prehash TEXT) WITHOUT ROWID;
 
 CREATE TRIGGER audit_events_are_never_changed BEFORE UPDATE ON audit_events
 BEGIN SELECT RAISE(ABORT, 'audit events are append-only'); END;

@@ -28,6 +28,7 @@ const FROZEN: &[(&str, &str)] = &[
     ("sqlite/0008_add_decoys.sql", "30fd6e48822841c769b338569ce45a026e2da099e3acc69a9ad9cdcfa2765208"),
     ("sqlite/0009_create_peppers.sql", "18b8b908b5bdd290a2f2d1bdb0e845559152d84c3ac74f93138af103eda2648f"),
     ("sqlite/0010_add_trail_epoch.sql", "91d96ca6c7db4d81f3ae1d7e7d213e8cd87fc30db78c5894625287e9bba0f56d"),
+    ("sqlite/0011_create_handles.sql", "4ec734506501a94bff34c8a329d45d55216dff1d200622c717c23b621ba89295"),
 ];
 
 fn root() -> PathBuf {

@@ -38,6 +38,7 @@ pub fn populate(data: &std::path::Path, count: usize) -> Vec<Secret<CredentialTe
                 phc: format!("$argon2id$v=19$m=19456,t=2,p=1${}${}", "s".repeat(22), "h".repeat(43)),
                 tag: Some(tagger.tag(CredentialKind::ApiKey, tenant, id, minted.body())),
                 pepper: tagger.fingerprint(),
+                prehash: None,
             };
             let mut row = Credential {
                 id,

@@ -7,6 +7,8 @@
 
 mod apps;
 mod credentials;
+pub mod formats;
+pub mod import;
 mod lifecycle;
 pub mod limits;
 mod operators;
@@ -192,7 +194,7 @@ impl Admin {
         let phc = argon::hash(cost, body, self.entropy.as_ref())?;
         let ring = self.keyring.ring();
         let tag = Some(ring.current().tag(kind, tenant, id, body));
-        Ok(Verifier { phc, tag, pepper: ring.current().fingerprint() })
+        Ok(Verifier { phc, tag, pepper: ring.current().fingerprint(), prehash: None })
     }
 
     fn generation(&self) -> AdminResult<Generation> {

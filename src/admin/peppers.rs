@@ -109,7 +109,8 @@ impl Admin {
         let now_ms = self.clock.wall_ms();
         let resealed = self.reseal_under(fingerprint, |row| {
             let ended = matches!(row.status, Status::Revoked { .. }) || row.end_ms().is_some_and(|end| end <= now_ms);
-            drop_tags || ended
+            // A key of another system cannot be found without its handle, which only its next use can make anew.
+            (drop_tags && row.verifier.prehash.is_none()) || ended
         })?;
         // Closed first, so that none is written while the rest are counted.
         peppers.set_retired(fingerprint, Some(now_ms), self.pepper_event(Action::PepperRetired, fingerprint))?;
@@ -140,7 +141,7 @@ impl Admin {
                     row.verifier.tag = None;
                     row.verifier.pepper = ring.current().fingerprint();
                     ring.seal(&mut row);
-                    Resealed { id: row.id, was, verifier: row.verifier, row_mac: row.row_mac }
+                    Resealed { id: row.id, was, verifier: row.verifier, row_mac: row.row_mac, handle: None }
                 })
                 .collect();
             drop(ring);

@@ -75,10 +75,11 @@ impl Engine {
         };
         let authenticator = Arc::new(Authenticator::new(parts, settings.authenticate.clone()));
         let stop = Arc::new(AtomicBool::new(false));
-        let keyring = Arc::clone(&opened.keyring);
+        authenticator.reload_imports().map_err(|error| system(&error))?;
+        let told = (Arc::clone(&opened.keyring), Arc::clone(&authenticator));
         let replaced = Arc::new(AtomicBool::new(false));
         let signs = (Arc::clone(&stop), Arc::clone(&replaced));
-        watch(feed, store, keyring, Arc::clone(metrics), signs).map_err(OpenFailure::System)?;
+        watch(feed, store, told, Arc::clone(metrics), signs).map_err(OpenFailure::System)?;
         Ok(Self { authenticator, decisions, stop, replaced })
     }
 
@@ -104,7 +105,7 @@ impl Drop for Engine {
 fn watch(
     feed: Arc<ChangeFeed>,
     store: Arc<dyn Store>,
-    keyring: Arc<Keyring>,
+    (keyring, authenticator): (Arc<Keyring>, Arc<Authenticator>),
     metrics: Arc<Metrics>,
     (stop, replaced): (Arc<AtomicBool>, Arc<AtomicBool>),
 ) -> std::io::Result<()> {
@@ -131,7 +132,7 @@ fn watch(
             }
             let changed = feed.pepper_changes();
             if changed != peppers {
-                match reload(&keyring, store.as_ref()) {
+                match reload(&keyring, &authenticator, store.as_ref()) {
                     Ok(()) => (peppers, keyring_failing) = (changed, false),
                     Err(error) if !keyring_failing => {
                         tracing::error!(%error, "the store's peppers changed and cannot be read again; it is tried again");
@@ -147,8 +148,9 @@ fn watch(
     std::thread::Builder::new().name("feed-watch".to_owned()).spawn(look).map(drop)
 }
 
-fn reload(keyring: &Keyring, store: &dyn Store) -> anyhow::Result<()> {
-    Ok(keyring.reload(&store.peppers().list()?)?)
+fn reload(keyring: &Keyring, authenticator: &Authenticator, store: &dyn Store) -> anyhow::Result<()> {
+    keyring.reload(&store.peppers().list()?)?;
+    Ok(authenticator.reload_imports()?)
 }
 
 /// Opens the store and starts deciding. `problems` are what is wrong all the same. Blocks: not for an async thread.

@@ -38,7 +38,7 @@ impl Entry {
     ) -> Self {
         let credential = verified.credential();
         let linked = Some((credential.tenant, credential.app, credential.user));
-        let vintage = Vintage { era, position, stripes: feed.stripes(subjects(credential.id, linked)) };
+        let vintage = Vintage { era, position, stripes: feed.stripes(subjects(Some(credential.id), linked)) };
         let mut claims = vec![
             ("tenant", tenant.slug.clone()),
             ("credential_id", credential.id.to_string()),

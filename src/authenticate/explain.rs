@@ -7,13 +7,18 @@ use crate::authenticate::attempt::Attempt;
 use crate::authenticate::grant;
 use crate::authenticate::link::{Facts, LINKS};
 use crate::domain::credential::VALIDITY;
+use crate::domain::imported::LENGTHS;
 use crate::domain::key_format::KeyParts;
 use crate::domain::presented::Scheme;
 use crate::domain::{Credential, CredentialId, CredentialKind, LlmGrants, Presented, Reason};
 use crate::secret::{CredentialText, Secret};
 use crate::store::{LinkedRows, Store, StoreResult};
 use crate::verify::keyring::Ring;
-use crate::verify::{argon, tag};
+use crate::verify::{argon, imported, tag};
+
+const PEPPER: &str = "this process holds the pepper that it was stored under";
+const GENUINE: &str = "its row is as Latchkey wrote it";
+const SECRET: &str = "its secret is the stored one";
 
 /// What is to be explained.
 #[derive(Clone, Copy)]
@@ -107,6 +112,7 @@ impl Explainer<'_> {
                             told.judge(kind, Some(Reason::JwtNotAccepted));
                             return Ok(told);
                         }
+                        Scheme::Foreign(text) => return self.foreign(told, text, attempt),
                     }
                 }
             },
@@ -115,6 +121,10 @@ impl Explainer<'_> {
         told.judge("its id is known", found.is_none().then_some(Reason::UnknownCredential));
         let Some(row) = found else { return Ok(told) };
         self.secret(&mut told, &row, parts.as_ref());
+        self.rest(told, row, attempt)
+    }
+
+    fn rest(&self, mut told: Explanation, row: Credential, attempt: &Attempt<'_>) -> StoreResult<Explanation> {
         for (what, check) in VALIDITY {
             told.judge(what, check(&row, self.now_ms));
         }
@@ -123,12 +133,43 @@ impl Explainer<'_> {
         Ok(told)
     }
 
+    /// A key of another system: found by its handle, proven over its digest.
+    fn foreign(&self, mut told: Explanation, text: &[u8], attempt: &Attempt<'_>) -> StoreResult<Explanation> {
+        let handles: Vec<_> = self
+            .store
+            .imports()
+            .methods()?
+            .into_iter()
+            .filter_map(|(method, pepper)| Some(self.ring.of(pepper)?.handle(method, &imported::digest(method, text))))
+            .collect();
+        if handles.is_empty() || !LENGTHS.contains(&text.len()) {
+            told.steps.clear();
+            told.judge("it has the form of a credential, its checksum right", Some(Reason::CredentialForm));
+            return Ok(told);
+        }
+        let found = self.store.imports().look_up(&handles)?.row;
+        told.judge("it is a key that was imported", found.is_none().then_some(Reason::UnknownCredential));
+        let Some(row) = found else { return Ok(told) };
+        let (held, method) = (self.ring.of(row.verifier.pepper), row.verifier.prehash);
+        told.judge(PEPPER, held.is_none().then_some(Reason::PepperMissing));
+        let genuine = self.ring.is_genuine(&row) == Some(true) && method.is_some();
+        told.judge(GENUINE, (!genuine).then_some(Reason::RowForged));
+        match (held, method) {
+            (Some(tagger), Some(method)) if genuine => {
+                let digest = imported::digest(method, text);
+                let proven = match &row.verifier.tag {
+                    Some(stored) => tag::same_tag(stored, &tagger.imported_tag(method, row.tenant, row.id, &digest)),
+                    None => argon::verify(&row.verifier.phc, &digest).unwrap_or(false),
+                };
+                told.judge(SECRET, (!proven).then_some(Reason::WrongSecret));
+            }
+            _ => told.skip(SECRET),
+        }
+        self.rest(told, row, attempt)
+    }
+
     fn secret(&self, told: &mut Explanation, row: &Credential, parts: Option<&KeyParts<'_>>) {
-        let (pepper, genuine, secret) = (
-            "this process holds the pepper that it was stored under",
-            "its row is as Latchkey wrote it",
-            "its secret is the stored one",
-        );
+        let (pepper, genuine, secret) = (PEPPER, GENUINE, SECRET);
         let missing = self.ring.of(row.verifier.pepper).is_none();
         told.judge(pepper, missing.then_some(Reason::PepperMissing));
         if missing {
@@ -155,7 +196,8 @@ impl Explainer<'_> {
                 Err(_) => return Some(Reason::RowForged),
             },
         };
-        (!proven || parts.environment != Some(row.environment)).then_some(Reason::WrongSecret)
+        let other = parts.environment != Some(row.environment) || row.verifier.prehash.is_some();
+        (!proven || other).then_some(Reason::WrongSecret)
     }
 
     fn links(&self, told: &mut Explanation, row: &Credential, attempt: &Attempt<'_>) -> StoreResult<()> {

@@ -45,6 +45,7 @@ use crate::authenticate::usage::Usage;
 use crate::clock::{Clock, ExpiryClock, WALL_CLOCK_LAG_ALARM_MS};
 use crate::directory::{Directory, Linkage};
 use crate::domain::denial::Class;
+use crate::domain::presented::Scheme;
 use crate::domain::{Denial, LlmGrants, Presented, Reason};
 use crate::secret::{CredentialText, Secret};
 use crate::store::feed::ChangeFeed;
@@ -75,6 +76,9 @@ impl Default for Settings {
         }
     }
 }
+
+/// When a refusal of a key of another system leaves: longer than one hash takes.
+pub const FOREIGN_QUANTUM: Duration = Duration::from_millis(100);
 
 /// What was decided. Both are normal results.
 pub enum Decision<'a> {
@@ -158,12 +162,18 @@ impl Authenticator {
     ) -> R {
         let started_ns = self.clock.boot_ns();
         let presented = match Presented::parse(credential) {
-            Ok(presented) => presented,
+            Ok(presented) if !matches!(presented.scheme(), Scheme::Foreign(_)) => presented,
+            // Keys of other systems are looked for only where there are any.
+            Ok(presented) if self.verifier.has_imports() => presented,
+            Ok(_) => return self.refuse(&Reason::CredentialForm.into(), None, attempt, started_ns, answer),
             Err(reason) => return self.refuse(&reason.into(), None, attempt, started_ns, answer),
         };
         let entry = match self.facts(&presented, attempt, started_ns).await {
             Ok(entry) => entry,
-            Err(refused) => return self.refuse(&refused, Some(&presented), attempt, started_ns, answer),
+            Err(refused) => {
+                self.hold_back(&presented, started_ns).await;
+                return self.refuse(&refused, Some(&presented), attempt, started_ns, answer);
+            }
         };
         let now_ms = self.expiry.now_ms();
         match self.judge(&entry, attempt, now_ms) {
@@ -181,9 +191,26 @@ impl Authenticator {
             Err(reason) => {
                 let known = Some(Known::from(entry.verified().credential()));
                 let refused = Refused { reason, known, rests_on: None };
+                self.hold_back(&presented, started_ns).await;
                 self.refuse(&refused, Some(&presented), attempt, started_ns, answer)
             }
         }
+    }
+
+    /// Refusals of keys of other systems leave at a fixed time after they came, whatever was found (rule R13).
+    async fn hold_back(&self, presented: &Presented<'_>, started_ns: u64) {
+        if matches!(presented.scheme(), Scheme::Foreign(_)) {
+            let spent = Duration::from_nanos(self.elapsed_ns(started_ns));
+            tokio::time::sleep(FOREIGN_QUANTUM.saturating_sub(spent)).await;
+        }
+    }
+
+    /// Learns which keys of other systems there are.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn reload_imports(&self) -> crate::store::StoreResult<()> {
+        self.verifier.reload_methods()
     }
 
     /// The rules that are judged on every request, cached facts or not.
@@ -280,7 +307,7 @@ impl Authenticator {
             };
             let position = verified.position().min(objects.position);
             let missing = |reason| {
-                let rests_on = Some(RestsOn { position, credential: id, linked, until_ms: None });
+                let rests_on = Some(RestsOn { position, credential: Some(id), linked, until_ms: None });
                 move || Refused { reason, known, rests_on }
             };
             let LinkedRows { tenant, app, user } = objects.row;

@@ -133,7 +133,7 @@ impl Recorder {
             return;
         }
         let kind = match presented.map(Presented::scheme) {
-            Some(Scheme::Key(_)) => KindLabel::ApiKey,
+            Some(Scheme::Key(_) | Scheme::Foreign(_)) => KindLabel::ApiKey,
             Some(Scheme::Jwt) => KindLabel::Jwt,
             None => KindLabel::None,
         };

@@ -163,7 +163,8 @@ impl World {
         let id = CredentialId::random(&SystemEntropy).unwrap();
         let minted = mint(id);
         let tag = self.tagger.tag(CredentialKind::ApiKey, TENANT, id, minted.body());
-        let verifier = Verifier { phc: "x".repeat(97), tag: Some(tag), pepper: self.tagger.fingerprint() };
+        let verifier =
+            Verifier { phc: "x".repeat(97), tag: Some(tag), pepper: self.tagger.fingerprint(), prehash: None };
         self.write(id, verifier, shape);
         (id, presented(&minted))
     }
@@ -173,7 +174,7 @@ impl World {
         let id = CredentialId::random(&SystemEntropy).unwrap();
         let minted = mint(id);
         let phc = argon::hash(CHEAP, minted.body(), &SystemEntropy).unwrap();
-        self.write(id, Verifier { phc, tag: None, pepper: self.tagger.fingerprint() }, |_| {});
+        self.write(id, Verifier { phc, tag: None, pepper: self.tagger.fingerprint(), prehash: None }, |_| {});
         (id, presented(&minted))
     }
 

@@ -186,6 +186,13 @@ impl Context {
         self.write(format!("{text}\n").as_bytes())
     }
 
+    /// Tells a person how far it is, on one line of stderr.
+    pub(super) fn progress(&self, text: &str) {
+        if !self.globals.quiet {
+            let _ = write!(std::io::stderr(), "\r{text}");
+        }
+    }
+
     /// Tells a person something, on stderr.
     pub(super) fn tell(&self, text: &str) {
         if !self.globals.quiet {

@@ -13,7 +13,7 @@ use crate::cli::context::Context;
 use crate::cli::output::{self, Listing};
 use crate::cli::parse::{self, moment_text};
 use crate::cli::views::KeyView;
-use crate::cli::{explain, lifecycle};
+use crate::cli::{explain, import, lifecycle};
 use crate::domain::credential::RevocationReason;
 use crate::domain::{AppId, CredentialId, Environment, UserId};
 use crate::verify::argon::Cost;
@@ -87,6 +87,10 @@ pub(super) enum KeyCommand {
     Rotate(lifecycle::RotateArgs),
     /// Every condition that a request with a key is judged by, and which one fails
     Explain(explain::ExplainArgs),
+    /// Take over keys that another system made, from a file
+    Import(Box<import::ImportArgs>),
+    /// Print a tenant's keys for another store of ours: hashes, no secrets
+    Export(import::ExportArgs),
     /// Take one back, at once and for good
     Revoke {
         /// Its id
@@ -105,11 +109,13 @@ fn reason_parser() -> impl clap::builder::TypedValueParser<Value = RevocationRea
 pub(super) fn run(context: &Context, command: KeyCommand) -> Outcome {
     let command = match command {
         KeyCommand::Explain(args) => return explain::run(context, args),
+        KeyCommand::Import(args) => return import::import(context, *args),
+        KeyCommand::Export(args) => return import::export(context, &args),
         other => other,
     };
     let admin = context.admin()?;
     match command {
-        KeyCommand::Explain(_) => Ok(true),
+        KeyCommand::Explain(_) | KeyCommand::Import(_) | KeyCommand::Export(_) => Ok(true),
         KeyCommand::Set(args) => lifecycle::set(context, &admin, *args),
         KeyCommand::Rotate(args) => lifecycle::rotate(context, &admin, &args),
         KeyCommand::Issue(args) => issue(context, &admin, *args),

@@ -9,6 +9,7 @@ mod config;
 mod context;
 pub mod demo;
 mod explain;
+mod import;
 mod init;
 mod keys;
 mod lifecycle;

@@ -22,6 +22,8 @@ pub enum Subject {
     Operator(CredentialId),
     /// The store's peppers.
     Pepper,
+    /// Keys of other systems.
+    Imports,
 }
 
 impl Subject {
@@ -35,13 +37,14 @@ impl Subject {
             Self::Credential(_) => "credential",
             Self::Operator(_) => "operator",
             Self::Pepper => "pepper",
+            Self::Imports => "imports",
         }
     }
 
     /// Its id as text: base62 or decimal, empty for everything.
     pub fn id_text(&self) -> String {
         match self {
-            Self::Everything | Self::Pepper => String::new(),
+            Self::Everything | Self::Pepper | Self::Imports => String::new(),
             Self::Tenant(id) => id.to_string(),
             Self::App(id) => id.to_string(),
             Self::User(id) => id.to_string(),
@@ -60,6 +63,7 @@ impl Subject {
             "credential" => id.parse().ok().map(Self::Credential),
             "operator" => id.parse().ok().map(Self::Operator),
             "pepper" => Some(Self::Pepper),
+            "imports" => Some(Self::Imports),
             _ => None,
         }
     }
@@ -134,6 +138,8 @@ actions! {
     CredentialRotated = "credential.rotated";
     /// A credential was revoked.
     CredentialRevoked = "credential.revoked";
+    /// Keys of another system were imported, a batch of them.
+    CredentialsImported = "credential.imported";
     /// Rows were sealed anew under the current pepper, a batch of them.
     CredentialsResealed = "credential.resealed";
     /// A pepper was made known to the store.

@@ -8,6 +8,7 @@ pub mod credential;
 pub mod denial;
 pub mod event;
 pub mod ids;
+pub mod imported;
 pub mod key_format;
 pub mod key_scan;
 pub mod operator;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::domain::imported::Method;
+
 /// HMAC-SHA-256 of a secret under a pepper. Compared in constant time only, hence no `PartialEq`.
 #[derive(Clone)]
 pub struct Tag(pub [u8; 32]);
@@ -78,6 +80,9 @@ pub struct Verifier {
     pub tag: Option<Tag>,
     /// The pepper under which the tag and the row's MAC were made.
     pub pepper: PepperFingerprint,
+    /// For a key of another system: how what is presented is digested before it is proven. Such a row is found by
+    /// its handle alone.
+    pub prehash: Option<Method>,
 }
 
 impl fmt::Debug for Verifier {

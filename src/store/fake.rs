@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::audit::chain;
 use crate::domain;
+use crate::domain::imported::{Handle, Method};
 use crate::domain::{
     App, AppId, AuditEvent, Change, Credential, CredentialId, Generation, LostPepper, Operator, PepperFingerprint,
     Position, Subject, Tenant, TenantId, User, UserId,
 };
 use crate::store::{
-    Apps, At, Audit, ChainedEvent, CommitListener, Credentials, Feed, LinkedRows, News, Operators, Page, Peppers,
-    Resealed, Store, StoreError, StoreResult, Tenants, Users,
+    Apps, At, Audit, ChainedEvent, CommitListener, Credentials, Feed, Imported, Imports, LinkedRows, News, Operators,
+    Page, Peppers, Resealed, Store, StoreError, StoreResult, Tenants, Users,
 };
 
 const EPOCH: [u8; 16] = [0; 16];
@@ -34,6 +35,8 @@ struct Rows {
     credentials: BTreeMap<CredentialId, Credential>,
     hidden: BTreeMap<CredentialId, Credential>,
     operators: BTreeMap<CredentialId, Operator>,
+    handles: Vec<(Handle, CredentialId)>,
+    methods: std::collections::BTreeSet<(Method, PepperFingerprint)>,
     /// None: any pepper may be named.
     peppers: Option<domain::Peppers>,
     audit: Vec<ChainedEvent>,
@@ -218,6 +221,9 @@ impl Store for FakeStore {
         self
     }
     fn peppers(&self) -> &dyn Peppers {
+        self
+    }
+    fn imports(&self) -> &dyn Imports {
         self
     }
     fn audit(&self) -> &dyn Audit {
@@ -461,11 +467,18 @@ impl Peppers for FakeStore {
     }
     fn reseal(&self, resealed: &[Resealed], event: &dyn Fn(u64) -> AuditEvent) -> StoreResult<u64> {
         let mut sealed = 0;
-        self.commit(event(resealed.len() as u64), &[], |rows| {
+        let moved = resealed.iter().any(|row| row.handle.is_some());
+        let subjects: &[Subject] = if moved { &[Subject::Imports] } else { &[] };
+        self.commit(event(resealed.len() as u64), subjects, |rows| {
             for new in resealed {
                 rows.check_pepper(new.verifier.pepper)?;
                 if let Some(row) = rows.credentials.get_mut(&new.id).filter(|row| row.row_mac == new.was) {
                     (row.verifier, row.row_mac) = (new.verifier.clone(), new.row_mac);
+                    if let Some((method, handle)) = new.handle {
+                        rows.handles.retain(|(_, id)| *id != new.id);
+                        rows.handles.push((handle, new.id));
+                        rows.methods.insert((method, new.verifier.pepper));
+                    }
                     sealed += 1;
                 }
             }
@@ -478,6 +491,40 @@ impl Peppers for FakeStore {
             rows.check_pepper(operator.verifier.pepper)?;
             let row = rows.operators.get_mut(&operator.id).filter(|row| row.generation == expected);
             row.map(|row| *row = operator.clone()).ok_or(StoreError::Conflict { what: "operator" })
+        })
+    }
+}
+
+impl Imports for FakeStore {
+    fn methods(&self) -> StoreResult<Vec<(Method, PepperFingerprint)>> {
+        self.read(|rows| rows.methods.iter().copied().collect())
+    }
+    fn look_up(&self, handles: &[Handle]) -> StoreResult<At<Option<Credential>>> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.read(|rows| {
+            let found = rows.handles.iter().find(|(handle, _)| handles.contains(handle));
+            let row = found.and_then(|(_, id)| rows.credentials.get(id)).cloned();
+            At { position: Position(rows.changes.len() as u64), row }
+        })
+    }
+    fn import(&self, imported: &[Imported], event: AuditEvent) -> StoreResult<()> {
+        self.commit(event, &[Subject::Imports], |rows| {
+            for Imported { credential, handle } in imported {
+                rows.check_owners(credential)?;
+                rows.check_pepper(credential.verifier.pepper)?;
+                let taken = |other: &(Handle, CredentialId)| handle.is_some_and(|(_, handle)| handle == other.0);
+                if rows.handles.iter().any(taken) || rows.credentials.contains_key(&credential.id) {
+                    return Err(StoreError::Exists { what: "key" });
+                }
+            }
+            for Imported { credential, handle } in imported {
+                rows.credentials.insert(credential.id, credential.clone());
+                if let Some((method, handle)) = handle {
+                    rows.handles.push((*handle, credential.id));
+                    rows.methods.insert((*method, credential.verifier.pepper));
+                }
+            }
+            Ok(())
         })
     }
 }

@@ -82,7 +82,7 @@ impl ChangeFeed {
         self.marks.holds(vintage)
     }
 
-    /// Grows when the store's peppers change, or may have.
+    /// Grows when the store's peppers or its keys of other systems change, or may have.
     pub fn pepper_changes(&self) -> u64 {
         self.pepper_changes.load(Ordering::Acquire)
     }
@@ -137,7 +137,7 @@ impl ChangeFeed {
         let now_ms = self.clock.wall_ms();
         let mut checked = Checked::default();
         for change in changes {
-            if matches!(change.subject, Subject::Pepper | Subject::Everything) {
+            if matches!(change.subject, Subject::Pepper | Subject::Imports | Subject::Everything) {
                 self.pepper_changes.fetch_add(1, Ordering::AcqRel);
             }
             let is_news = match change.subject {

@@ -16,6 +16,7 @@ pub mod feed;
 pub mod marks;
 pub mod sqlite;
 
+use crate::domain::imported::{Handle, Method};
 use crate::domain::{
     App, AppId, AuditEvent, Change, Credential, CredentialId, Generation, LostPepper, Operator, PepperFingerprint,
     Position, Tenant, TenantId, User, UserId,
@@ -114,6 +115,8 @@ pub trait Store: Send + Sync {
     fn operators(&self) -> &dyn Operators;
     /// Peppers, and the rows under them.
     fn peppers(&self) -> &dyn Peppers;
+    /// Keys of other systems.
+    fn imports(&self) -> &dyn Imports;
     /// The audit trail.
     fn audit(&self) -> &dyn Audit;
     /// The change feed.
@@ -208,6 +211,28 @@ pub struct Resealed {
     pub verifier: crate::domain::Verifier,
     /// The row's MAC from now on.
     pub row_mac: [u8; 32],
+    /// By what a key of another system is found from now on, in the place of what it was found by.
+    pub handle: Option<(Method, Handle)>,
+}
+
+/// A key of another system as it is to be stored.
+#[derive(Clone)]
+pub struct Imported {
+    /// The record.
+    pub credential: Credential,
+    /// By what it is found; none for a key of ours, which carries its id.
+    pub handle: Option<(Method, Handle)>,
+}
+
+/// Keys of other systems.
+pub trait Imports: Send + Sync {
+    /// How what is presented is digested to find one, and under which pepper the handle is.
+    fn methods(&self) -> StoreResult<Vec<(Method, PepperFingerprint)>>;
+    /// For the answer path: by its handles, one indexed read each, with the feed position of the snapshot.
+    fn look_up(&self, handles: &[Handle]) -> StoreResult<At<Option<Credential>>>;
+    /// Adds all of them with one event, or none: `Exists` where a handle or id is taken, `Missing` as for
+    /// [`Credentials::issue`].
+    fn import(&self, rows: &[Imported], event: AuditEvent) -> StoreResult<()>;
 }
 
 /// Peppers, and the rows under them. Rows may name only peppers that are listed and not retired: writing one that does

@@ -101,6 +101,7 @@ pub(crate) fn credential(tenant: TenantId, id: u8, created_at_ms: i64) -> Creden
             phc: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".to_owned(),
             tag: Some(Tag([3; 32])),
             pepper: PepperFingerprint([4; 16]),
+            prehash: None,
         },
         generation: Generation(11),
         row_mac: [5; 32],

@@ -7,10 +7,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::domain::denial::Class;
 use crate::domain::key_format::KeyParts;
-use crate::domain::presented::Scheme;
 use crate::domain::{
-    AppId, Credential, CredentialId, CredentialKind, Environment, Generation, Presented, Reason, Status, Tag, TenantId,
-    UserId,
+    AppId, Credential, CredentialId, CredentialKind, Environment, Generation, Reason, Status, Tag, TenantId, UserId,
 };
 use crate::secret::equal_in_constant_time;
 use crate::store::Resealed;
@@ -43,30 +41,30 @@ impl Verifier {
         };
         drop(ring);
 
-        let rests_on = |until_ms| Some(RestsOn { position, credential: parts.id, linked: None, until_ms });
+        let rests_on = Some(RestsOn { position, credential: Some(parts.id), linked: None, until_ms: None });
         let Some(row) = found.row else {
-            return Err(Refused { reason: Reason::UnknownCredential, known: None, rests_on: rests_on(None) });
+            return Err(Refused { reason: Reason::UnknownCredential, known: None, rests_on });
         };
-        match self.judge(&row, sealed, parts, asked, now_ms).await {
+        let mut judged = self.judge(&row, sealed, parts.body, asked, now_ms).await;
+        // A key of another environment is another key, and one that was imported is found by its handle alone.
+        let other = parts.environment != Some(row.environment) || row.verifier.prehash.is_some();
+        if other && judged.as_ref().err().is_none_or(|reason| reason.class() == Class::Credential) {
+            judged = judged.and(Err(Reason::WrongSecret)).map_err(|reason: Reason| match reason {
+                Reason::RowForged => reason,
+                _ => Reason::WrongSecret,
+            });
+        }
+        match judged {
             Ok(()) => Ok(Verified { credential: row, position }),
-            Err(reason) => {
-                // Time alone makes this one good; all other times only end.
-                let until_ms = row.not_before_ms.filter(|_| reason == Reason::NotYetValid);
-                let decided = reason.class() != Class::Unavailable;
-                Err(Refused {
-                    reason,
-                    known: Some(Known::from(&row)),
-                    rests_on: if decided { rests_on(until_ms) } else { None },
-                })
-            }
+            Err(reason) => Err(refused(reason, &row, rests_on)),
         }
     }
 
-    async fn judge(
+    pub(super) async fn judge(
         &self,
         row: &Credential,
         sealed: Sealed,
-        parts: &KeyParts<'_>,
+        secret: &[u8],
         asked: &Asked,
         now_ms: i64,
     ) -> Result<(), Reason> {
@@ -75,27 +73,26 @@ impl Verifier {
             // and the row itself can't be trusted, its "untagged" included.
             Sealed::Unknown => return Err(Reason::PepperMissing),
             // An operator said so, for a time: the row is taken as it stands, and Argon2id decides.
-            Sealed::Recovering => (self.slow_proof(row, parts.body, asked).await?, true),
+            Sealed::Recovering => (self.slow_proof(row, secret, asked).await?, true),
             Sealed::Under { same_secret, genuine_row } => match row.verifier.tag {
                 Some(_) => (same_secret, genuine_row),
                 // A forged row must not buy Argon2id work either.
                 None if !genuine_row => return Err(Reason::RowForged),
-                None => (self.slow_proof(row, parts.body, asked).await?, true),
+                None => (self.slow_proof(row, secret, asked).await?, true),
             },
         };
         if !genuine_row {
             return Err(Reason::RowForged);
         }
-        if !proven || parts.environment != Some(row.environment) {
+        if !proven {
             return Err(Reason::WrongSecret);
         }
         row.check_validity(now_ms)
     }
 
     /// The row of a proven key sealed anew from what was presented, if it is under another pepper than the current one or
-    /// has no tag: then Argon2id is never needed for it again. Only our own keys come here, whose secrets have 256 bits.
-    pub fn reseal(&self, presented: &Presented<'_>, row: &Credential) -> Option<Resealed> {
-        let Scheme::Key(parts) = presented.scheme() else { return None };
+    /// has no tag: then Argon2id is never needed for it again. The secrets of our own keys have 256 bits.
+    pub(super) fn reseal_key(&self, parts: &KeyParts<'_>, row: &Credential) -> Option<Resealed> {
         let ring = self.keyring.ring();
         let current = ring.current();
         if row.verifier.pepper == current.fingerprint() && row.verifier.tag.is_some() {
@@ -105,7 +102,7 @@ impl Verifier {
         sealed.verifier.tag = Some(current.tag(CredentialKind::ApiKey, row.tenant, row.id, parts.body));
         sealed.verifier.pepper = current.fingerprint();
         let row_mac = current.credential_mac(&sealed);
-        Some(Resealed { id: row.id, was: row.row_mac, verifier: sealed.verifier, row_mac })
+        Some(Resealed { id: row.id, was: row.row_mac, verifier: sealed.verifier, row_mac, handle: None })
     }
 
     async fn slow_proof(&self, row: &Credential, secret: &[u8], asked: &Asked) -> Result<bool, Reason> {
@@ -128,8 +125,17 @@ impl Verifier {
     }
 }
 
+/// A refusal of a known credential. What could not be decided rests on nothing.
+pub(super) fn refused(reason: Reason, row: &Credential, rests_on: Option<RestsOn>) -> Refused {
+    // Time alone makes this one good; all other times only end.
+    let until_ms = row.not_before_ms.filter(|_| reason == Reason::NotYetValid);
+    let decided = reason.class() != Class::Unavailable;
+    let rests_on = rests_on.filter(|_| decided).map(|rests_on| RestsOn { until_ms, ..rests_on });
+    Refused { reason, known: Some(Known::from(row)), rests_on }
+}
+
 /// What the seals of a row say.
-enum Sealed {
+pub(super) enum Sealed {
     /// We hold its pepper.
     Under {
         /// Whether its tag is the presented secret's.
@@ -144,7 +150,7 @@ enum Sealed {
 }
 
 /// A row to do the same work on when there is none. Its MAC and tag match nothing.
-fn absent(id: CredentialId, tagger: &tag::Tagger) -> Credential {
+pub(super) fn absent(id: CredentialId, tagger: &tag::Tagger) -> Credential {
     use crate::domain::verifier::Verifier as Stored;
     Credential {
         id,
@@ -162,7 +168,7 @@ fn absent(id: CredentialId, tagger: &tag::Tagger) -> Credential {
         replaced: None,
         decoy: false,
         // As long as a real one, so that the MAC runs over as many blocks.
-        verifier: Stored { phc: "x".repeat(97), tag: Some(Tag([0; 32])), pepper: tagger.fingerprint() },
+        verifier: Stored { phc: "x".repeat(97), tag: Some(Tag([0; 32])), pepper: tagger.fingerprint(), prehash: None },
         generation: Generation(0),
         row_mac: [0; 32],
         created_by: String::new(),

@@ -89,7 +89,7 @@ fn checked_params(cost: Cost) -> Result<Params, HashError> {
     Params::new(memory_kib, passes, lanes, Some(OUTPUT_LEN)).map_err(|_| HashError::Cost)
 }
 
-pub(super) fn matches(buffer: &mut Buffer, phc: &str, secret: &[u8]) -> Result<bool, HashError> {
+fn parts(phc: &str) -> Result<(Params, Salt, Output), HashError> {
     let phc = PasswordHash::new(phc).map_err(|_| HashError::Phc)?;
     if phc.algorithm != Algorithm::Argon2id.ident() || phc.version != Some(Version::V0x13.into()) {
         return Err(HashError::Phc);
@@ -98,8 +98,21 @@ pub(super) fn matches(buffer: &mut Buffer, phc: &str, secret: &[u8]) -> Result<b
     let cost = Cost { memory_kib: params.m_cost(), passes: params.t_cost(), lanes: params.p_cost() };
     let params = checked_params(cost)?;
     let (Some(salt), Some(expected)) = (phc.salt, phc.hash) else { return Err(HashError::Phc) };
+    Ok((params, salt, expected))
+}
+
+pub(super) fn matches(buffer: &mut Buffer, phc: &str, secret: &[u8]) -> Result<bool, HashError> {
+    let (params, salt, expected) = parts(phc)?;
     let output = buffer.fill(params, secret, salt.as_ref())?;
     Ok(equal_in_constant_time(output.as_ref(), expected.as_bytes()))
+}
+
+/// Whether a stored hash can be used: Argon2id, its cost within bounds.
+///
+/// # Errors
+/// When it cannot.
+pub fn check(phc: &str) -> Result<(), HashError> {
+    parts(phc).map(drop)
 }
 
 /// Whether `secret` is the one that `phc` was made of, on the calling thread, which must not be an async one.

@@ -6,6 +6,7 @@
 
 pub mod api_key;
 pub mod argon;
+pub mod imported;
 pub mod keyring;
 pub mod pepper;
 pub mod pool;
@@ -13,12 +14,15 @@ pub mod tag;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
 use crate::domain::presented::Scheme;
 use crate::domain::{
     AppId, Credential, CredentialId, CredentialKind, Position, Presented, Reason, Subject, TenantId, UserId,
 };
 use crate::fair_cache::{Digest, FairCache, Held};
 use crate::store::Store;
+use crate::verify::imported::Methods;
 use crate::verify::keyring::Keyring;
 use crate::verify::pool::ArgonPool;
 
@@ -65,8 +69,8 @@ impl From<&Credential> for Known {
 pub struct RestsOn {
     /// The feed position of the oldest snapshot that was read.
     pub position: Position,
-    /// The credential that was looked for.
-    pub credential: CredentialId,
+    /// The credential that was looked for; none where a key of another system was, and none was found.
+    pub credential: Option<CredentialId>,
     /// Its tenant, App and User, where they were read too.
     pub linked: Option<Linkage>,
     /// It stands only before this moment, milliseconds since the epoch.
@@ -77,8 +81,8 @@ pub struct RestsOn {
 pub type Linkage = (TenantId, AppId, UserId);
 
 /// What facts about a credential rest on.
-pub fn subjects(credential: CredentialId, linked: Option<Linkage>) -> [Subject; 4] {
-    let credential = Subject::Credential(credential);
+pub fn subjects(credential: Option<CredentialId>, linked: Option<Linkage>) -> [Subject; 4] {
+    let credential = credential.map_or(Subject::Imports, Subject::Credential);
     linked.map_or([credential; 4], |(tenant, app, user)| {
         [credential, Subject::Tenant(tenant), Subject::App(app), Subject::User(user)]
     })
@@ -140,12 +144,14 @@ pub struct Verifier {
     keyring: Arc<Keyring>,
     pool: ArgonPool,
     proofs: FairCache<Proof>,
+    methods: ArcSwap<Methods>,
 }
 
 impl Verifier {
     /// Verifies against this store, under these peppers.
     pub fn new(store: Arc<dyn Store>, keyring: Arc<Keyring>, pool: ArgonPool) -> Self {
-        Self { store, keyring, pool, proofs: FairCache::new(PROOFS, usize::MAX) }
+        let (proofs, methods) = (FairCache::new(PROOFS, usize::MAX), ArcSwap::default());
+        Self { store, keyring, pool, proofs, methods }
     }
 
     /// The hashing threads.
@@ -162,6 +168,7 @@ impl Verifier {
             Scheme::Key(parts) if parts.kind == CredentialKind::ApiKey => self.api_key(&parts, asked, now_ms).await,
             Scheme::Key(_) => Err(Reason::WrongKind.into()),
             Scheme::Jwt => Err(Reason::JwtNotAccepted.into()),
+            Scheme::Foreign(text) => self.imported(text, asked, now_ms).await,
         }
     }
 }

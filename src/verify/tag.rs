@@ -10,6 +10,7 @@ use sha2::Sha256;
 
 use crate::domain::credential::{Credential, CredentialKind, Status};
 use crate::domain::ids::{CredentialId, TenantId};
+use crate::domain::imported::{Handle, Method};
 use crate::domain::operator::Operator;
 use crate::domain::verifier::{PepperFingerprint, Tag, Verifier};
 use crate::secret::{Pepper, Secret, equal_in_constant_time};
@@ -66,6 +67,19 @@ impl Tagger {
         Tag(finish(Hmac::clone(&self.keyed), b"latchkey tag v1", &parts))
     }
 
+    /// The tag of a key of another system, over its digest: in a domain of its own, so that no digest is ever a secret of
+    /// ours (rule R6).
+    pub fn imported_tag(&self, method: Method, tenant: TenantId, id: CredentialId, digest: &[u8]) -> Tag {
+        self.computed.fetch_add(1, Ordering::Relaxed);
+        let parts: [&[u8]; 4] = [method.as_str().as_bytes(), tenant.as_bytes(), id.as_bytes(), digest];
+        Tag(finish(Hmac::clone(&self.keyed), b"latchkey imported tag v1", &parts))
+    }
+
+    /// What a key of another system is found by.
+    pub fn handle(&self, method: Method, digest: &[u8]) -> Handle {
+        Handle(finish(Hmac::clone(&self.keyed), b"latchkey handle v1", &[method.as_str().as_bytes(), digest]))
+    }
+
     /// The MAC over everything that a credential's row asserts.
     pub fn credential_mac(&self, row: &Credential) -> [u8; 32] {
         let mut fields = Fields::new(b"latchkey credential row v1");
@@ -103,6 +117,10 @@ impl Tagger {
         }
         if row.decoy {
             fields.bytes(b"decoy");
+        }
+        if let Some(method) = row.verifier.prehash {
+            fields.bytes(b"prehash");
+            fields.bytes(method.as_str().as_bytes());
         }
         self.mac(&fields)
     }

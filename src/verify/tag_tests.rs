@@ -26,6 +26,7 @@ fn row() -> Credential {
             phc: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
             tag: Some(Tag([3; 32])),
             pepper: PepperFingerprint([4; 16]),
+            prehash: None,
         },
         generation: Generation(42),
         row_mac: [0; 32],

@@ -5,11 +5,12 @@ use std::sync::atomic::Ordering;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use crate::domain::credential::{Replaced, RevocationReason};
+use crate::domain::imported::{Handle, Method};
 use crate::domain::{
     AppId, AuditEvent, Credential, CredentialId, Environment, Generation, PepperFingerprint, Position, Status, Subject,
-    TenantId, UserId,
+    TenantId, UserId, Verifier,
 };
-use crate::store::sqlite::rows::{app_id, convert_text, json, to_json, unreadable, user_id, verifier};
+use crate::store::sqlite::rows::{app_id, convert_text, json, prehash, to_json, unreadable, user_id, verifier};
 use crate::store::sqlite::{SqliteStore, directory, linked, peppers, store_error};
 use crate::store::{At, Credentials, LinkedRows, Page, StoreError, StoreResult};
 
@@ -18,7 +19,7 @@ macro_rules! columns {
         "c.id, c.tenant_id, c.app_id, c.user_id, c.label, c.environment, c.scopes, c.cidrs, c.not_before_ms, \
          c.expires_at_ms, c.revoked_at_ms, c.revocation_reason, c.generation, c.row_mac, c.created_by, \
          c.created_at_ms, v.phc, v.tag, v.pepper, c.replaces, c.replaced_by, c.grace_until_ms, c.decoy, \
-         c.last_used_at_ms"
+         c.last_used_at_ms, v.prehash"
     };
 }
 const COLUMNS: &str = columns!();
@@ -31,8 +32,8 @@ const LOOK_UP: &str = concat!(
      FROM (SELECT ?1 AS id) AS k LEFT JOIN credentials AS c ON c.id = k.id \
      LEFT JOIN verifiers AS v ON v.credential_id = k.id"
 );
-const POSITION: usize = 24;
-const PRESENT: usize = 25;
+const POSITION: usize = 25;
+const PRESENT: usize = 26;
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Credential> {
     let revoked_at_ms: Option<i64> = row.get(10)?;
@@ -68,7 +69,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Credential> {
         row_mac: row.get(13)?,
         created_by: row.get(14)?,
         created_at_ms: row.get(15)?,
-        verifier: verifier(row, 16)?,
+        verifier: Verifier { prehash: prehash(row, 24)?, ..verifier(row, 16)? },
         replaces: row.get::<_, Option<[u8; 16]>>(19)?.map(CredentialId::from_bytes),
         replaced,
         decoy: row.get(22)?,
@@ -89,18 +90,51 @@ fn cidr_texts(credential: &Credential) -> Vec<String> {
 
 fn write_verifier(transaction: &Transaction<'_>, c: &Credential) -> rusqlite::Result<()> {
     transaction
-        .prepare_cached("INSERT OR REPLACE INTO verifiers (credential_id, phc, tag, pepper) VALUES (?1, ?2, ?3, ?4)")?
+        .prepare_cached(
+            "INSERT OR REPLACE INTO verifiers (credential_id, phc, tag, pepper, prehash) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
         .execute(params![
             c.id.as_bytes(),
             c.verifier.phc,
             c.verifier.tag.as_ref().map(|tag| tag.0),
-            c.verifier.pepper.0
+            c.verifier.pepper.0,
+            c.verifier.prehash.map(Method::as_str)
         ])
         .map(drop)
 }
 
+/// By handles: the feed's position, and the credential of the first that is there.
+pub(super) fn by_handles(connection: &Connection, handles: &[Handle]) -> rusqlite::Result<At<Option<Credential>>> {
+    super::reader::in_snapshot(connection, |connection| {
+        let mut statement = connection.prepare_cached(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM handles AS h JOIN credentials AS c ON c.id = h.credential_id \
+             JOIN verifiers AS v ON v.credential_id = c.id WHERE h.handle = ?1"
+        ))?;
+        let mut found = None;
+        // Every handle is looked for, whichever is found (rule R13).
+        for handle in handles {
+            let row = statement.query_row([handle.0], from_row).optional()?;
+            found = found.or(row);
+        }
+        Ok(At { position: super::feed::position(connection)?, row: found })
+    })
+}
+
 /// Adds a credential with its verifier, where tenant, App and User are there.
 fn insert(transaction: &Transaction<'_>, realm: &str, c: &Credential, operation: &'static str) -> StoreResult<()> {
+    check_owners(transaction, realm, c, operation)?;
+    insert_row(transaction, c, operation)
+}
+
+/// That a credential's App and User are there, and its tenant's.
+pub(super) fn check_owners(
+    transaction: &Transaction<'_>,
+    realm: &str,
+    c: &Credential,
+    operation: &'static str,
+) -> StoreResult<()> {
     let failed = || store_error(operation, "credential");
     // In the transaction, so that neither can be removed or moved in between.
     if directory::app(transaction, realm, c.tenant, c.app).map_err(failed())?.is_none() {
@@ -109,6 +143,12 @@ fn insert(transaction: &Transaction<'_>, realm: &str, c: &Credential, operation:
     if directory::user(transaction, realm, c.tenant, c.user).map_err(failed())?.is_none() {
         return Err(StoreError::Missing { what: "User" });
     }
+    Ok(())
+}
+
+/// Adds a credential with its verifier.
+pub(super) fn insert_row(transaction: &Transaction<'_>, c: &Credential, operation: &'static str) -> StoreResult<()> {
+    let failed = || store_error(operation, "credential");
     let (revoked_at_ms, reason) = status_columns(&c.status);
     let values = params![
         c.id.as_bytes(),

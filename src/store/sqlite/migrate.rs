@@ -16,6 +16,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0008_add_decoys", include_str!("../../../migrations/sqlite/0008_add_decoys.sql")),
     ("0009_create_peppers", include_str!("../../../migrations/sqlite/0009_create_peppers.sql")),
     ("0010_add_trail_epoch", include_str!("../../../migrations/sqlite/0010_add_trail_epoch.sql")),
+    ("0011_create_handles", include_str!("../../../migrations/sqlite/0011_create_handles.sql")),
 ];
 
 /// Why a schema cannot be used.

@@ -13,6 +13,7 @@ mod directory;
 mod error;
 mod feed;
 pub mod guard;
+mod imports;
 mod linked;
 pub mod lock;
 pub mod migrate;
@@ -35,7 +36,8 @@ use rusqlite::Connection;
 use crate::clock::{Clock, Entropy};
 use crate::domain::{AuditEvent, PepperFingerprint, Position};
 use crate::store::{
-    Apps, Audit, CommitListener, Credentials, Feed, Operators, Peppers, Store, StoreError, StoreResult, Tenants, Users,
+    Apps, Audit, CommitListener, Credentials, Feed, Imports, Operators, Peppers, Store, StoreError, StoreResult,
+    Tenants, Users,
 };
 
 pub use error::OpenError;
@@ -282,6 +284,9 @@ impl Store for SqliteStore {
         self
     }
     fn peppers(&self) -> &dyn Peppers {
+        self
+    }
+    fn imports(&self) -> &dyn Imports {
         self
     }
     fn audit(&self) -> &dyn Audit {

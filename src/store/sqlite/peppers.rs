@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 use crate::domain::{
     AuditEvent, Credential, CredentialId, Generation, LostPepper, Operator, PepperFingerprint, PepperVersion, Subject,
 };
-use crate::store::sqlite::{SqliteStore, credentials, store_error};
+use crate::store::sqlite::{SqliteStore, credentials, imports, store_error};
 use crate::store::{Page, Peppers, Resealed, StoreError, StoreResult};
 
 /// Whether rows may name a pepper.
@@ -135,7 +135,9 @@ impl Peppers for SqliteStore {
         // Told in the event how many were meant: fewer where somebody else was faster.
         let (rows, event) = (rows.to_vec(), event(rows.len() as u64));
         let (done, count) = std::sync::mpsc::sync_channel(1);
-        self.writer.commit(OPERATION, event, Vec::new(), move |transaction| {
+        let moved = rows.iter().any(|row| row.handle.is_some());
+        let subjects = if moved { vec![Subject::Imports] } else { Vec::new() };
+        self.writer.commit(OPERATION, event, subjects, move |transaction| {
             let failed = || store_error(OPERATION, "credential");
             let mut seal = transaction
                 .prepare_cached("UPDATE credentials SET row_mac = ?3 WHERE id = ?1 AND row_mac = ?2")
@@ -150,6 +152,9 @@ impl Peppers for SqliteStore {
                     let tag = row.verifier.tag.as_ref().map(|tag| tag.0);
                     let values = params![row.id.as_bytes(), row.verifier.phc, tag, row.verifier.pepper.0];
                     prove.execute(values).map_err(failed())?;
+                    if let Some((method, handle)) = row.handle {
+                        imports::replace_handle(transaction, row.id, method, handle, row.verifier.pepper)?;
+                    }
                     sealed += 1;
                 }
             }

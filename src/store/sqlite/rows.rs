@@ -3,6 +3,7 @@
 use rusqlite::Row;
 use rusqlite::types::Type;
 
+use crate::domain::imported::Method;
 use crate::domain::{AppId, PepperFingerprint, Tag, UserId, Verifier};
 
 /// A column that holds something it must not.
@@ -69,5 +70,14 @@ pub(super) fn verifier(row: &Row<'_>, first: usize) -> rusqlite::Result<Verifier
         phc: row.get(first)?,
         tag: row.get::<_, Option<[u8; 32]>>(first + 1)?.map(Tag),
         pepper: PepperFingerprint(row.get(first + 2)?),
+        prehash: None,
     })
+}
+
+/// How a key of another system is digested.
+pub(super) fn prehash(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Method>> {
+    if matches!(row.get_ref(index)?, rusqlite::types::ValueRef::Null) {
+        return Ok(None);
+    }
+    convert_text(row, index, "digest method", Method::parse).map(Some)
 }

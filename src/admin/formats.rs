@@ -1,0 +1,223 @@
+//! What the lines of an import are: our own JSON Lines, and what other systems export.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::admin::import::Entropy;
+use crate::domain::imported::Method;
+use crate::domain::{CredentialId, Environment};
+
+/// Where lines come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// `latchkey key export`, and what people write by hand.
+    Latchkey,
+    /// Kong's key-auth credentials: keys as they are, that somebody may have chosen.
+    Kong,
+    /// Tyk's keys, hashed with SHA-256.
+    Tyk,
+    /// Unkey's keys: SHA-256, base64.
+    Unkey,
+    /// `LiteLLM`'s virtual keys: SHA-256, hexadecimal.
+    LiteLlm,
+    /// AI Studio's own credentials: secrets as they are.
+    AiStudio,
+}
+
+/// How the secret of a line is known.
+pub enum Secret {
+    /// By its digest.
+    Digest(Method, Zeroizing<Vec<u8>>),
+    /// As it is.
+    Key(Zeroizing<Vec<u8>>),
+    /// One of our own keys, by its stored hash.
+    Native {
+        /// Its id.
+        id: CredentialId,
+        /// Its Argon2id hash.
+        phc: String,
+    },
+}
+
+/// A line, understood.
+pub struct Line {
+    /// How its secret is known.
+    pub secret: Secret,
+    /// How much chance is in it, where the line or the format says.
+    pub entropy: Option<Entropy>,
+    /// The host's id of its App.
+    pub app: Option<u32>,
+    /// The host's id of its User.
+    pub user: Option<u32>,
+    /// A name for people.
+    pub label: String,
+    /// Live or test.
+    pub environment: Option<Environment>,
+    /// What the gateway is told it may do.
+    pub scopes: Vec<String>,
+    /// The ranges it may be used from.
+    pub cidrs: Vec<String>,
+    /// First valid moment, milliseconds since the epoch.
+    pub not_before_ms: Option<i64>,
+    /// First invalid moment, milliseconds since the epoch.
+    pub expires_at_ms: Option<i64>,
+    /// Whether it is in force where it comes from.
+    pub active: bool,
+}
+
+/// Understands a line. What is wrong is said without a word of what it holds.
+///
+/// # Errors
+/// What is missing or malformed.
+pub fn parse(format: Format, text: &[u8]) -> Result<Line, String> {
+    let value: Value = serde_json::from_slice(text).map_err(|_| "not a JSON object".to_owned())?;
+    let fields = Fields(value.as_object().ok_or("not a JSON object")?);
+    let (secret, entropy) = match format {
+        Format::Latchkey => native(&fields)?,
+        Format::Kong => (Secret::Key(fields.secret("key")?), Some(Entropy::Low)),
+        Format::Tyk => (digest(Method::Sha256, fields.any(&["key_hash", "key"])?)?, Some(Entropy::High)),
+        Format::Unkey => (digest(Method::Sha256, fields.required("hash")?)?, Some(Entropy::High)),
+        Format::LiteLlm => (digest(Method::Sha256, fields.any(&["token", "hashed_token"])?)?, Some(Entropy::High)),
+        Format::AiStudio => (Secret::Key(fields.secret("secret")?), Some(Entropy::High)),
+    };
+    let label = match format {
+        Format::Kong => fields.text("consumer_username").or_else(|| fields.inside("consumer", "username")),
+        Format::LiteLlm => fields.text("key_alias"),
+        Format::Unkey => fields.text("name"),
+        Format::Tyk => fields.text("alias"),
+        Format::AiStudio => fields.text("name").or_else(|| fields.text("key_id")),
+        Format::Latchkey => fields.text("label"),
+    };
+    let blocked = fields.flag("blocked").unwrap_or(false) || fields.flag("is_inactive").unwrap_or(false);
+    let active = fields.flag("active").or_else(|| fields.flag("enabled")).unwrap_or(true);
+    let environment = match fields.text("environment") {
+        Some(text) => Some(Environment::parse(&text).ok_or("environment: live or test")?),
+        None => None,
+    };
+    Ok(Line {
+        secret,
+        entropy,
+        app: fields.number("app").or_else(|| fields.number("app_id")),
+        user: fields.number("user").or_else(|| fields.number("user_id").filter(|_| format == Format::Latchkey)),
+        label: label.unwrap_or_default(),
+        environment,
+        scopes: fields.texts("scopes")?,
+        cidrs: fields.texts("cidrs")?,
+        not_before_ms: fields.moment("not_before")?,
+        expires_at_ms: fields.moment(match format {
+            Format::Latchkey | Format::AiStudio => "expires_at",
+            Format::Kong | Format::Tyk | Format::Unkey | Format::LiteLlm => "expires",
+        })?,
+        active: active && !blocked,
+    })
+}
+
+fn native(fields: &Fields<'_>) -> Result<(Secret, Option<Entropy>), String> {
+    let entropy = match fields.text("entropy").as_deref() {
+        None => None,
+        Some("high") => Some(Entropy::High),
+        Some("low") => Some(Entropy::Low),
+        Some(_) => return Err("entropy: high or low".to_owned()),
+    };
+    if let Some(phc) = fields.text("phc") {
+        let id = fields.required("credential_id")?.parse().map_err(|_| "credential_id: not an id of ours")?;
+        return Ok((Secret::Native { id, phc }, entropy));
+    }
+    if fields.0.contains_key("key") {
+        return Ok((Secret::Key(fields.secret("key")?), entropy));
+    }
+    for method in Method::ALL {
+        if let Some(text) = fields.text(method.as_str()) {
+            return Ok((digest(*method, text)?, entropy));
+        }
+    }
+    for unsupported in ["salt", "bcrypt", "scrypt", "pbkdf2", "argon2"] {
+        if fields.0.contains_key(unsupported) {
+            let why = "salted and slow hashes cannot be found by what is presented: rotate such keys, or import them as they are";
+            return Err(why.to_owned());
+        }
+    }
+    Err("none of key, sha256, sha512, or phc with credential_id".to_owned())
+}
+
+/// Hexadecimal or base64, whichever has the right length.
+fn digest(method: Method, text: String) -> Result<Secret, String> {
+    let text = Zeroizing::new(text);
+    let length = method.length();
+    let hex = || {
+        let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
+        digits.filter(|digits| digits.len() == 2 * length).map(|digits| {
+            digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect::<Vec<u8>>()
+        })
+    };
+    let base64 = || {
+        let decoded = [STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD].iter().find_map(|engine| engine.decode(&*text).ok());
+        decoded.filter(|bytes| bytes.len() == length)
+    };
+    let bytes = hex().or_else(base64).ok_or_else(|| format!("not a {method} digest in hexadecimal or base64"))?;
+    Ok(Secret::Digest(method, Zeroizing::new(bytes)))
+}
+
+struct Fields<'a>(&'a serde_json::Map<String, Value>);
+
+impl Fields<'_> {
+    fn text(&self, name: &str) -> Option<String> {
+        self.0.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+    }
+
+    fn inside(&self, outer: &str, name: &str) -> Option<String> {
+        self.0.get(outer).and_then(|value| value.get(name)).and_then(Value::as_str).map(str::to_owned)
+    }
+
+    fn required(&self, name: &str) -> Result<String, String> {
+        self.text(name).ok_or_else(|| format!("no {name}"))
+    }
+
+    fn any(&self, names: &[&str]) -> Result<String, String> {
+        names.iter().find_map(|name| self.text(name)).ok_or_else(|| format!("none of {}", names.join(", ")))
+    }
+
+    fn secret(&self, name: &str) -> Result<Zeroizing<Vec<u8>>, String> {
+        self.required(name).map(|text| Zeroizing::new(text.into_bytes()))
+    }
+
+    fn number(&self, name: &str) -> Option<u32> {
+        let value = self.0.get(name)?;
+        value.as_u64().and_then(|n| u32::try_from(n).ok()).or_else(|| value.as_str()?.parse().ok())
+    }
+
+    fn flag(&self, name: &str) -> Option<bool> {
+        self.0.get(name).and_then(Value::as_bool)
+    }
+
+    fn texts(&self, name: &str) -> Result<Vec<String>, String> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(Value::Array(items)) => {
+                let texts: Option<Vec<String>> = items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
+                texts.ok_or_else(|| format!("{name}: a list of texts"))
+            }
+            Some(_) => Err(format!("{name}: a list of texts")),
+        }
+    }
+
+    /// RFC 3339, or seconds or milliseconds since the epoch; 0 and less mean never, as with Tyk.
+    fn moment(&self, name: &str) -> Result<Option<i64>, String> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Number(number)) => {
+                let number = number.as_i64().ok_or_else(|| format!("{name}: a whole number"))?;
+                // Seconds go to the year 5138, where milliseconds begin in 1973.
+                let ms = if number < 100_000_000_000 { number.saturating_mul(1000) } else { number };
+                Ok(Some(ms).filter(|ms| *ms > 0))
+            }
+            Some(Value::String(text)) => {
+                let moment: jiff::Timestamp = text.parse().map_err(|_| format!("{name}: a moment as in RFC 3339"))?;
+                Ok(Some(moment.as_millisecond()))
+            }
+            Some(_) => Err(format!("{name}: a moment as in RFC 3339")),
+        }
+    }
+}

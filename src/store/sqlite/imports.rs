@@ -1,0 +1,80 @@
+//! Keys of other systems, and the handles by which they are found.
+
+use rusqlite::{Transaction, params};
+
+use crate::domain::imported::{Handle, Method};
+use crate::domain::{AuditEvent, Credential, CredentialId, PepperFingerprint, Subject};
+use crate::store::sqlite::rows::convert;
+use crate::store::sqlite::{SqliteStore, credentials, store_error};
+use crate::store::{At, Imported, Imports, StoreResult};
+
+/// Adds a handle, and says that its method is in use.
+pub(super) fn add_handle(
+    transaction: &Transaction<'_>,
+    id: CredentialId,
+    method: Method,
+    handle: Handle,
+    pepper: PepperFingerprint,
+) -> StoreResult<()> {
+    let failed = || store_error("add a handle", "key");
+    transaction
+        .prepare_cached("INSERT INTO handles (handle, credential_id) VALUES (?1, ?2)")
+        .and_then(|mut insert| insert.execute(params![handle.0, id.as_bytes()]))
+        .map_err(failed())?;
+    transaction
+        .prepare_cached("INSERT OR IGNORE INTO import_methods (method, pepper) VALUES (?1, ?2)")
+        .and_then(|mut insert| insert.execute(params![method.as_str(), pepper.0]))
+        .map(drop)
+        .map_err(failed())
+}
+
+/// Puts a handle in the place of those that a credential has.
+pub(super) fn replace_handle(
+    transaction: &Transaction<'_>,
+    id: CredentialId,
+    method: Method,
+    handle: Handle,
+    pepper: PepperFingerprint,
+) -> StoreResult<()> {
+    transaction
+        .prepare_cached("DELETE FROM handles WHERE credential_id = ?1")
+        .and_then(|mut delete| delete.execute([id.as_bytes()]))
+        .map_err(store_error("replace a handle", "key"))?;
+    add_handle(transaction, id, method, handle, pepper)
+}
+
+impl Imports for SqliteStore {
+    fn methods(&self) -> StoreResult<Vec<(Method, PepperFingerprint)>> {
+        self.read("list the methods of imports", |connection| {
+            let mut statement = connection.prepare_cached("SELECT method, pepper FROM import_methods ORDER BY 1, 2")?;
+            let methods = statement.query_map([], |row| {
+                let method = convert(row, 0, "digest method", |text: String| Method::parse(&text))?;
+                Ok((method, PepperFingerprint(row.get(1)?)))
+            })?;
+            methods.collect()
+        })
+    }
+
+    fn look_up(&self, handles: &[Handle]) -> StoreResult<At<Option<Credential>>> {
+        self.shared.reads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.read("look an imported key up", |connection| credentials::by_handles(connection, handles))
+    }
+
+    fn import(&self, rows: &[Imported], event: AuditEvent) -> StoreResult<()> {
+        const OPERATION: &str = "import keys";
+        let (rows, realm) = (rows.to_vec(), self.shared.realm.clone());
+        self.writer.commit(OPERATION, event, vec![Subject::Imports], move |transaction| {
+            let mut owners = std::collections::HashSet::new();
+            for Imported { credential, handle } in &rows {
+                if owners.insert((credential.tenant, credential.app, credential.user)) {
+                    credentials::check_owners(transaction, &realm, credential, OPERATION)?;
+                }
+                credentials::insert_row(transaction, credential, OPERATION)?;
+                if let Some((method, handle)) = handle {
+                    add_handle(transaction, credential.id, *method, *handle, credential.verifier.pepper)?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
