@@ -29,9 +29,10 @@ pub trait Held: Clone {
 
 /// A digest is random already.
 #[derive(Clone, Copy, Default)]
-struct AsItIs;
+pub struct AsItIs;
 
-struct FirstBytes(u64);
+/// The first bytes of a digest.
+pub struct FirstBytes(u64);
 
 impl Hasher for FirstBytes {
     fn finish(&self) -> u64 {
@@ -53,6 +54,9 @@ impl BuildHasher for AsItIs {
 
 struct Slot<V> {
     value: V,
+    // Kept beside it, so that an entry that goes is not looked at: its memory is cold.
+    owner: TenantId,
+    bytes: usize,
     used: AtomicBool,
 }
 
@@ -128,9 +132,9 @@ impl<V: Held> FairCache<V> {
         let Some(shard) = self.shard(&digest) else { return };
         let (owner, bytes) = (value.owner(), value.bytes());
         let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = Slot { value, used: AtomicBool::new(false) };
+        let slot = Slot { value, owner, bytes, used: AtomicBool::new(false) };
         let before = shard.write().unwrap_or_else(PoisonError::into_inner).insert(digest, slot);
-        let before = before.map(|slot| (slot.value.owner(), slot.value.bytes()));
+        let before = before.map(|slot| (slot.owner, slot.bytes));
         if let Some((was_of, was)) = before {
             book.resize(was_of, was, 0);
         } else {
@@ -155,7 +159,7 @@ impl<V: Held> FairCache<V> {
         while let Some(digest) = book.holdings.get_mut(&owner).and_then(|holding| holding.order.pop_front()) {
             let Some(shard) = self.shard(&digest) else { continue };
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-            let Some(slot) = shard.get(&digest).filter(|slot| slot.value.owner() == owner) else { continue };
+            let Some(slot) = shard.get(&digest).filter(|slot| slot.owner == owner) else { continue };
             if passed < MOST_PASSED && slot.used.swap(false, Ordering::Relaxed) {
                 passed += 1;
                 if let Some(holding) = book.holdings.get_mut(&owner) {
@@ -163,11 +167,14 @@ impl<V: Held> FairCache<V> {
                 }
                 continue;
             }
-            let bytes = slot.value.bytes();
-            shard.remove(&digest);
+            let bytes = slot.bytes;
+            let gone = shard.remove(&digest);
             book.entries = book.entries.saturating_sub(1);
             book.resize(owner, bytes, 0);
             book.forget_if_empty(owner);
+            drop(shard);
+            // Only now, when nobody waits for the shard: it is many small frees.
+            drop(gone);
             return true;
         }
         book.forget_if_empty(owner);

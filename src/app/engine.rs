@@ -67,8 +67,7 @@ impl Engine {
             clock: Arc::clone(&opened.clock),
             expiry,
             recorder,
-            usage: Usage::start(Arc::clone(&store), Arc::clone(&opened.clock), usage::INTERVAL)
-                .map_err(OpenFailure::System)?,
+            usage: Usage::start(Arc::clone(&store), usage::INTERVAL).map_err(OpenFailure::System)?,
             upgrades: Some(
                 Upgrades::start(Arc::clone(&store), Arc::clone(&opened.clock)).map_err(OpenFailure::System)?,
             ),

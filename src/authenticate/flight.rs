@@ -4,12 +4,11 @@
 //! hung up, its time ran out, the machine could not say) fails nobody: one of those who wait leads then.
 
 use std::collections::HashMap;
-use std::hash::RandomState;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::fair_cache::Digest;
+use crate::fair_cache::{AsItIs, Digest};
 
 const SHARDS: usize = 16;
 
@@ -53,7 +52,7 @@ impl<T: Clone> Flight<T> {
     }
 }
 
-type Shard<T> = Mutex<HashMap<Digest, Arc<Flight<T>>, RandomState>>;
+type Shard<T> = Mutex<HashMap<Digest, Arc<Flight<T>>, AsItIs>>;
 
 /// All that is being found out.
 pub(super) struct Flights<T> {

@@ -349,9 +349,9 @@ impl Authenticator {
 
     /// Writes out when credentials were last used and what is to be sealed anew, for at most `within`. Blocks.
     pub fn flush(&self, within: Duration) {
-        self.usage.flush(within / 2);
+        self.usage.flush();
         if let Some(upgrades) = &self.upgrades {
-            upgrades.flush(within / 2);
+            upgrades.flush(within);
         }
     }
 

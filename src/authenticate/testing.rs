@@ -102,12 +102,8 @@ impl World {
             clock: clock.clone(),
             expiry,
             recorder,
-            usage: crate::authenticate::usage::Usage::start(
-                store.clone(),
-                clock.clone(),
-                std::time::Duration::from_secs(3600),
-            )
-            .unwrap(),
+            usage: crate::authenticate::usage::Usage::start(store.clone(), std::time::Duration::from_secs(3600))
+                .unwrap(),
             upgrades: None,
         };
         let authenticator = Arc::new(Authenticator::new(parts, settings));
