@@ -1,7 +1,7 @@
 //! When credentials were last used: gathered on the answer path with one comparison, written in batches off it.
 //!
-//! Known to about a minute, and lost where the process dies before a batch is written: nothing rests on it. What the
-//! queue or a batch cannot take is left out, and noted at the credential's next use.
+//! Known to about a minute, and lost where the process dies before a batch is written: nothing rests on it. What a batch
+//! cannot take is left out, and noted at the credential's next use after a minute.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
