@@ -70,9 +70,7 @@ async fn r12_a_tenant_that_floods_holds_up_itself() {
     let flood = futures::future::join_all(flood);
     let mut flood = std::pin::pin!(flood);
     assert!(futures::poll!(flood.as_mut()).is_pending());
-    let before = pool.taken();
     assert_eq!(pool.verify(ask(2, 200, b"s", &phc)).await, Ok(true), "served, not refused");
-    assert!(pool.taken() - before <= 4, "after {} others", pool.taken() - before);
     assert!(pool.waiting() <= 64);
 }
 
@@ -99,9 +97,7 @@ async fn suspects_come_last() {
     let suspects = futures::future::join_all(suspects);
     let mut suspects = std::pin::pin!(suspects);
     assert!(futures::poll!(suspects.as_mut()).is_pending());
-    let before = pool.taken();
     assert_eq!(pool.verify(ask(1, 1, b"s", &phc)).await, Ok(true));
-    assert!(pool.taken() - before <= 2);
     assert!(suspects.await.iter().all(|answer| *answer == Ok(false)), "and are answered all the same");
 }
 
@@ -131,4 +127,36 @@ fn one_job_of_a_credential_and_half_the_threads_of_a_tenant_run_at_most() {
     queue.done(one, id(2));
     assert_eq!(queue.next(2, &chance).map(|(_, id, _)| id), Some(id(1)));
     assert!(queue.next(2, &chance).is_none(), "another job of a credential that has one running waits");
+}
+
+/// A job with a caller that waits, of a queue that no thread works on: so that turns are seen and not timed.
+fn waiting(n: u8, suspect: bool, callers: &mut Vec<oneshot::Receiver<Answer>>) -> Job {
+    let (caller, answered) = oneshot::channel();
+    callers.push(answered);
+    Job { digest: [n; 32], phc: String::new(), secret: Zeroizing::new(vec![n]), callers: vec![caller], suspect }
+}
+
+#[test]
+fn r12_a_newcomer_waits_for_one_job_of_a_flood_at_most() {
+    let (mut queue, mut callers) = (Queue::default(), Vec::new());
+    let (flood, newcomer) = (TenantId::from_bytes([1; 16]), TenantId::from_bytes([2; 16]));
+    for n in 0..60 {
+        queue.add(flood, CredentialId::from_bytes([n; 16]), waiting(n, false, &mut callers));
+    }
+    assert_eq!(queue.next(1, &|_| 0).map(|(tenant, ..)| tenant), Some(flood));
+    queue.add(newcomer, CredentialId::from_bytes([200; 16]), waiting(200, false, &mut callers));
+    assert_eq!(queue.next(1, &|_| 0).map(|(tenant, ..)| tenant), Some(newcomer));
+}
+
+#[test]
+fn b6_a_suspect_is_taken_only_when_nobody_else_waits() {
+    let (mut queue, mut callers) = (Queue::default(), Vec::new());
+    let tenant = TenantId::from_bytes([1; 16]);
+    for n in 0..20 {
+        queue.add(tenant, CredentialId::from_bytes([n; 16]), waiting(n, true, &mut callers));
+    }
+    let good = CredentialId::from_bytes([99; 16]);
+    queue.add(tenant, good, waiting(99, false, &mut callers));
+    assert_eq!(queue.next(8, &|_| 0).map(|(_, id, _)| id), Some(good), "whoever came first");
+    assert!(queue.next(8, &|_| 0).is_some_and(|(_, _, job)| job.suspect));
 }
