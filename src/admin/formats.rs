@@ -6,6 +6,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::admin::import::Entropy;
+use crate::domain::hex;
 use crate::domain::imported::Method;
 use crate::domain::{CredentialId, Environment};
 
@@ -146,17 +147,15 @@ fn native(fields: &Fields<'_>) -> Result<(Secret, Option<Entropy>), String> {
 fn digest(method: Method, text: String) -> Result<Secret, String> {
     let text = Zeroizing::new(text);
     let length = method.length();
-    let hex = || {
-        let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
-        digits.filter(|digits| digits.len() == 2 * length).map(|digits| {
-            digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect::<Vec<u8>>()
-        })
-    };
+    let of_length = |bytes: &Vec<u8>| bytes.len() == length;
     let base64 = || {
         let decoded = [STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD].iter().find_map(|engine| engine.decode(&*text).ok());
-        decoded.filter(|bytes| bytes.len() == length)
+        decoded.filter(of_length)
     };
-    let bytes = hex().or_else(base64).ok_or_else(|| format!("not a {method} digest in hexadecimal or base64"))?;
+    let bytes = hex::decode(&text)
+        .filter(of_length)
+        .or_else(base64)
+        .ok_or_else(|| format!("not a {method} digest in hexadecimal or base64"))?;
     Ok(Secret::Digest(method, Zeroizing::new(bytes)))
 }
 

@@ -1,7 +1,6 @@
 //! `init`: a data directory from nothing. Everything is made beside and moved into place, the database last, so that a
 //! half-made store is never taken for one.
 
-use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -70,10 +69,7 @@ pub struct Initialised {
 impl Initialised {
     /// The public half of the audit key in hexadecimal.
     pub fn audit_public_key_hex(&self) -> String {
-        self.audit_public_key.iter().fold(String::with_capacity(64), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        crate::domain::hex::encode(&self.audit_public_key)
     }
 }
 

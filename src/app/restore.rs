@@ -10,6 +10,7 @@ use crate::app::init::{Workshop, local_actor};
 use crate::app::{OpenFailure, Settings, pepper_source};
 use crate::clock::{Clock as _, Entropy as _, SystemClock, SystemEntropy};
 use crate::domain::event::{Actor, DetailKey};
+use crate::domain::hex;
 use crate::domain::{Action, AuditEvent, Status, Subject, Tenant, TenantStatus};
 use crate::store::sqlite::backup::{self, Inspection};
 use crate::store::sqlite::{self, OpenError, OpenOptions, ProcessKind, SqliteStore, guard, lock, migrate};
@@ -113,7 +114,7 @@ pub fn restore(settings: &Settings, from: &Path, accept_lost_revocations: bool) 
                 carry_over(&old, &new, &keyring, &mut restored)?;
                 if let Some((length, head)) = old.audit().head()? {
                     details.push((DetailKey::TrailLength, length.to_string()));
-                    details.push((DetailKey::TrailHead, hex(&head)));
+                    details.push((DetailKey::TrailHead, hex::encode(&head)));
                 }
             }
             Err(error) if !accept_lost_revocations => return Err(RestoreFailure::RevocationsLost(error.to_string())),
@@ -160,14 +161,6 @@ fn copy_to(from: &Path, to: &Path) -> std::io::Result<()> {
 fn event(action: Action, subject: Subject, details: Vec<(DetailKey, String)>, actor: Actor) -> AuditEvent {
     let (at_ms, request_id) = (SystemClock.wall_ms(), String::new());
     AuditEvent { at_ms, actor, action, subject, tenant: None, details, request_id }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The store that is to be replaced, as a copy, so that it stays as it is and no lock of its own is needed. We hold the

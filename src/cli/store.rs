@@ -1,6 +1,5 @@
 //! `latchkey backup`, `restore`, `migrate` and `doctor`.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -12,6 +11,7 @@ use crate::app::{self, OpenFailure};
 use crate::cli::Outcome;
 use crate::cli::context::{Context, Failure};
 use crate::cli::output::{self, Listing};
+use crate::domain::hex;
 use crate::store::sqlite::migrate::{self, MIGRATIONS};
 use crate::store::sqlite::{FILE_NAME, ProcessKind};
 
@@ -69,18 +69,12 @@ pub(super) fn back_up(context: &Context, args: &BackupArgs) -> Outcome {
     let inspection = opened.store.backup(&file).map_err(|error| Failure::with_code(false, error))?;
     app::init::local_admin(&opened).note_backup()?;
     context.tell("The pepper is not in it: keep that backed up too, apart from this file.");
-    let hex = |hash: [u8; 32]| {
-        hash.iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-    };
     let view = BackupView {
         file: file.display().to_string(),
         schema: inspection.schema,
         credentials: inspection.credentials,
         trail_length: inspection.trail_length,
-        trail_head: inspection.trail_head.map(hex),
+        trail_head: inspection.trail_head.map(|hash| hex::encode(&hash)),
     };
     output::one(context, &view)
 }

@@ -7,6 +7,7 @@ pub mod app;
 pub mod credential;
 pub mod denial;
 pub mod event;
+pub mod hex;
 pub mod ids;
 pub mod imported;
 pub mod key_format;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::domain::hex;
 use crate::domain::imported::Method;
 
 /// HMAC-SHA-256 of a secret under a pepper. Compared in constant time only, hence no `PartialEq`.
@@ -29,12 +30,7 @@ impl std::str::FromStr for PepperFingerprint {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = "a fingerprint is 32 hexadecimal digits";
-        let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
-        let bytes: Vec<u8> =
-            digits.ok_or(wrong)?.chunks(2).map(|pair| pair.iter().fold(0, |b, d| b << 4 | d)).collect();
-        if text.len() != 32 {
-            return Err(wrong);
-        }
+        let bytes = hex::decode(text).ok_or(wrong)?;
         bytes.try_into().map(Self).map_err(|_| wrong)
     }
 }
