@@ -87,6 +87,8 @@ impl Report {
 
 #[derive(Default)]
 struct Batch {
+    /// What the ids of its rows begin with, so that they lie together.
+    neighbourhood: [u8; 8],
     rows: Vec<(u64, Imported)>,
     /// Apps and Users that were looked for, and whether they are there.
     apps: HashMap<AppId, bool>,
@@ -126,7 +128,10 @@ impl Admin {
                 continue;
             }
             let number = report.lines;
-            match self.row_of(&tenant, request, text.trim_ascii()) {
+            if batch.rows.is_empty() {
+                self.entropy.fill(&mut batch.neighbourhood)?;
+            }
+            match self.row_of(&tenant, request, batch.neighbourhood, text.trim_ascii()) {
                 Ok((row, weak)) => {
                     report.weak += u64::from(weak);
                     batch.rows.push((number, row));
@@ -144,12 +149,18 @@ impl Admin {
         Ok(report)
     }
 
-    fn row_of(&self, tenant: &Tenant, request: &ImportRequest, text: &[u8]) -> AdminResult<(Imported, bool)> {
+    fn row_of(
+        &self,
+        tenant: &Tenant,
+        request: &ImportRequest,
+        near: [u8; 8],
+        text: &[u8],
+    ) -> AdminResult<(Imported, bool)> {
         let line = formats::parse(request.format, text).map_err(|problem| limits::invalid("line", problem))?;
         let entropy = request.entropy.or(line.entropy).unwrap_or(Entropy::Low);
         let id = match &line.secret {
             Secret::Native { id, .. } => *id,
-            Secret::Digest(..) | Secret::Key(_) => CredentialId::random(self.entropy.as_ref())?,
+            Secret::Digest(..) | Secret::Key(_) => CredentialId::random_near(near, self.entropy.as_ref())?,
         };
         let mut credential = self.bare(tenant, request, &line, id)?;
         let ring = self.keyring.ring();
@@ -246,12 +257,19 @@ impl Admin {
         batch: &mut Batch,
         report: &mut Report,
     ) -> AdminResult<()> {
-        let rows = std::mem::take(&mut batch.rows);
-        let (mut fresh, mut handles) = (Vec::new(), std::collections::HashSet::new());
-        for (number, row) in rows {
-            if !handles.insert(row.handle.map_or(row.credential.id.as_bytes().to_vec(), |(_, Handle(h))| h.to_vec())) {
+        let (mut fresh, mut seen) = (Vec::new(), std::collections::HashSet::new());
+        let (mut numbers, mut rows) = (Vec::new(), Vec::new());
+        for (number, row) in std::mem::take(&mut batch.rows) {
+            if seen.insert(row.handle.map_or(row.credential.id.as_bytes().to_vec(), |(_, Handle(h))| h.to_vec())) {
+                numbers.push(number);
+                rows.push(row);
+            } else {
                 report.refuse(number, "the same key stands in an earlier line".to_owned());
-            } else if self.is_stored(&row)? {
+            }
+        }
+        let stored = self.store.imports().stored(&rows)?;
+        for ((number, row), stored) in numbers.into_iter().zip(rows).zip(stored) {
+            if stored {
                 report.already += 1;
             } else if !known(&mut batch.apps, row.credential.app, |app| self.store.apps().by_id(tenant.id, app))? {
                 report.refuse(number, format!("there is no App {} in the tenant", row.credential.app));
@@ -261,20 +279,14 @@ impl Admin {
                 fresh.push(row);
             }
         }
+        let count = fresh.len() as u64;
         if !request.dry_run && !fresh.is_empty() {
-            let details = vec![(DetailKey::Name, request.name.clone()), (DetailKey::Count, fresh.len().to_string())];
+            let details = vec![(DetailKey::Name, request.name.clone()), (DetailKey::Count, count.to_string())];
             let event = self.event(Action::CredentialsImported, Subject::Imports, Some(tenant.id), details);
-            self.store.imports().import(&fresh, event)?;
+            self.store.imports().import(fresh, event)?;
         }
-        report.imported += fresh.len() as u64;
+        report.imported += count;
         Ok(())
-    }
-
-    fn is_stored(&self, row: &Imported) -> AdminResult<bool> {
-        Ok(match row.handle {
-            Some((_, handle)) => self.store.imports().look_up(&[handle])?.row.is_some(),
-            None => self.store.credentials().look_up(row.credential.id)?.row.is_some(),
-        })
     }
 }
 

@@ -78,7 +78,7 @@ pub(super) struct ImportArgs {
     #[arg(long, default_value = "import")]
     name: String,
     /// Keys stored at once, all or none
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(1..=50_000))]
     batch: u16,
     /// Check everything, store nothing
     #[arg(long)]

@@ -196,6 +196,20 @@ impl Generation {
     }
 }
 
+impl CredentialId {
+    /// A random id in a neighbourhood: rows that are stored together lie together. The neighbourhood is random too.
+    ///
+    /// # Errors
+    /// When there is no randomness to be had.
+    pub fn random_near(neighbourhood: [u8; 8], entropy: &dyn Entropy) -> Result<Self, EntropyError> {
+        let Self(mut bytes) = Self::random(entropy)?;
+        for (byte, shared) in bytes.iter_mut().zip(neighbourhood) {
+            *byte = shared;
+        }
+        Ok(Self(bytes))
+    }
+}
+
 /// A position in the change feed: the number of the last change seen. Grows with each commit.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Position(pub u64);

@@ -507,9 +507,19 @@ impl Imports for FakeStore {
             At { position: Position(rows.changes.len() as u64), row }
         })
     }
-    fn import(&self, imported: &[Imported], event: AuditEvent) -> StoreResult<()> {
+    fn stored(&self, wanted: &[Imported]) -> StoreResult<Vec<bool>> {
+        let by_handle = |rows: &Rows, handle: &Handle| rows.handles.iter().any(|(known, _)| known == handle);
+        self.read(|rows| {
+            let stored = wanted.iter().map(|row| match &row.handle {
+                Some((_, handle)) => by_handle(rows, handle),
+                None => rows.credentials.contains_key(&row.credential.id),
+            });
+            stored.collect()
+        })
+    }
+    fn import(&self, imported: Vec<Imported>, event: AuditEvent) -> StoreResult<()> {
         self.commit(event, &[Subject::Imports], |rows| {
-            for Imported { credential, handle } in imported {
+            for Imported { credential, handle } in &imported {
                 rows.check_owners(credential)?;
                 rows.check_pepper(credential.verifier.pepper)?;
                 let taken = |other: &(Handle, CredentialId)| handle.is_some_and(|(_, handle)| handle == other.0);
@@ -517,7 +527,7 @@ impl Imports for FakeStore {
                     return Err(StoreError::Exists { what: "key" });
                 }
             }
-            for Imported { credential, handle } in imported {
+            for Imported { credential, handle } in &imported {
                 rows.credentials.insert(credential.id, credential.clone());
                 if let Some((method, handle)) = handle {
                     rows.handles.push((*handle, credential.id));

@@ -230,9 +230,11 @@ pub trait Imports: Send + Sync {
     fn methods(&self) -> StoreResult<Vec<(Method, PepperFingerprint)>>;
     /// For the answer path: by its handles, one indexed read each, with the feed position of the snapshot.
     fn look_up(&self, handles: &[Handle]) -> StoreResult<At<Option<Credential>>>;
+    /// Which of these are there already: by handle, or by id where one has none.
+    fn stored(&self, rows: &[Imported]) -> StoreResult<Vec<bool>>;
     /// Adds all of them with one event, or none: `Exists` where a handle or id is taken, `Missing` as for
     /// [`Credentials::issue`].
-    fn import(&self, rows: &[Imported], event: AuditEvent) -> StoreResult<()>;
+    fn import(&self, rows: Vec<Imported>, event: AuditEvent) -> StoreResult<()>;
 }
 
 /// Peppers, and the rows under them. Rows may name only peppers that are listed and not retired: writing one that does

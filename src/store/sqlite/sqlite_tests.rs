@@ -144,6 +144,27 @@ fn r10_a_live_process_is_entered_and_leaves() {
 }
 
 #[test]
+fn r10_a_writer_that_is_never_idle_says_that_it_lives_and_folds_its_log_in() {
+    let file = File::new();
+    let clock = Arc::new(ManualClock::at(1_000_000));
+    let store =
+        SqliteStore::open(file.dir.path(), OpenOptions { kind: ProcessKind::Serve, clock: clock.clone(), ..options() })
+            .unwrap();
+    furnish(&store);
+    for _ in 0..4 {
+        clock.advance(Duration::from_secs(6));
+        store.credentials().used(&[(CredentialId::from_bytes([1; 16]), 1)]).unwrap();
+    }
+    // The next is answered after what the writer did for itself.
+    store.credentials().used(&[]).unwrap();
+    let heartbeat: i64 = file.raw().query_row("SELECT heartbeat_at_ms FROM processes", [], |row| row.get(0)).unwrap();
+    assert!(heartbeat >= 1_000_000 + 12_000, "{heartbeat}");
+    let (log, folded): (i64, i64) =
+        file.raw().query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| Ok((row.get(1)?, row.get(2)?))).unwrap();
+    assert!(folded > 0 && log - folded < 20, "{log} pages in the log, {folded} folded in");
+}
+
+#[test]
 fn e3_the_trail_cannot_be_edited_or_deleted_with_sql() {
     let file = File::new();
     furnish(&file.open());

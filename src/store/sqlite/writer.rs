@@ -25,6 +25,12 @@ const IDLE: Duration = Duration::from_secs(1);
 const HEARTBEAT_MS: i64 = 10_000;
 /// A heartbeat older than this is a dead process's.
 pub(super) const DEAD_AFTER_MS: i64 = 30_000;
+/// How long a writer that is never idle leaves the file untended: its log grows, and its life is not told.
+const BUSY: Duration = Duration::from_secs(5);
+/// Pages that the writer keeps in memory, in KiB (SQLite's default).
+const CACHE_KIB: u32 = 2_000;
+/// The same while rows come by the ten thousand.
+const CACHE_BULK_KIB: u32 = 64 * 1024;
 /// Changes kept: a process that missed more drops everything.
 const CHANGES_KEPT: i64 = 100_000;
 
@@ -46,6 +52,8 @@ struct State {
     heartbeat_at_ms: i64,
     kind: ProcessKind,
     reserve: Reserve,
+    /// Rows came by the ten thousand: the log is long, and the cache large.
+    bulk: bool,
 }
 
 impl Writer {
@@ -60,8 +68,9 @@ impl Writer {
         let heartbeat_at_ms = shared.clock.wall_ms();
         let reserve = Reserve::beside(&shared.path);
         reserve.tend();
+        let listening = Arc::clone(&listener);
         let state =
-            State { connection, shared, epoch, listener: Arc::clone(&listener), heartbeat_at_ms, kind, reserve };
+            State { connection, shared, epoch, listener: listening, heartbeat_at_ms, kind, reserve, bulk: false };
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || work(state, &jobs));
         let thread = thread.map_err(|error| OpenError::System { what: error.to_string() })?;
         Ok(Self { queue: Some(queue), thread: Some(thread), listener })
@@ -80,6 +89,20 @@ impl Writer {
         change: impl FnOnce(&Transaction<'_>) -> StoreResult<()> + Send + 'static,
     ) -> StoreResult<()> {
         self.run(operation, move |state| state.commit(operation, Some(&event), &subjects, change))
+    }
+
+    /// The same for thousands of rows at once, whose pages outgrow the usual cache and log.
+    pub(super) fn commit_bulk(
+        &self,
+        operation: &'static str,
+        event: AuditEvent,
+        subjects: Vec<Subject>,
+        change: impl FnOnce(&Transaction<'_>) -> StoreResult<()> + Send + 'static,
+    ) -> StoreResult<()> {
+        self.run(operation, move |state| {
+            state.keep_pages(true);
+            state.commit(operation, Some(&event), &subjects, change)
+        })
     }
 
     /// The same for what is no act of anybody's and no cached fact: no audit event, no change.
@@ -184,7 +207,18 @@ impl State {
         Ok(())
     }
 
-    /// Moves the WAL into the database, trims the feed, says that we live. Never on a caller's time.
+    /// Takes memory for many pages, or gives it back. Failing costs time alone.
+    fn keep_pages(&mut self, bulk: bool) {
+        if self.bulk != bulk {
+            self.bulk = bulk;
+            let kib = if bulk { CACHE_BULK_KIB } else { CACHE_KIB };
+            let pragmas = format!("PRAGMA cache_size = -{kib}; PRAGMA shrink_memory;");
+            let _ = self.connection.execute_batch(&pragmas);
+        }
+    }
+
+    /// Moves the WAL into the database, trims the feed, says that we live. No caller waits for it but one that comes
+    /// meanwhile.
     fn tend(&mut self) -> rusqlite::Result<()> {
         let now = self.shared.clock.wall_ms();
         self.reserve.tend();
@@ -218,24 +252,30 @@ impl State {
 }
 
 fn work(mut state: State, jobs: &Receiver<Job>) {
-    let mut tended = true;
+    let mut untended_since = None;
     loop {
         match jobs.recv_timeout(IDLE) {
             Ok(job) => {
+                let now = Duration::from_nanos(state.shared.clock.boot_ns());
                 job(&mut state);
-                tended = false;
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                let due = state.shared.clock.wall_ms().saturating_sub(state.heartbeat_at_ms) >= HEARTBEAT_MS;
-                if !tended || due {
-                    if let Err(error) = state.tend() {
-                        tracing::warn!(%error, "the store could not be tended; it will be tried again");
-                    }
-                    tended = true;
+                let since = *untended_since.get_or_insert(now);
+                if !state.bulk && now.saturating_sub(since) < BUSY {
+                    continue;
                 }
             }
-            Err(RecvTimeoutError::Disconnected) => return state.leave(tended),
+            Err(RecvTimeoutError::Timeout) => {
+                state.keep_pages(false);
+                let due = state.shared.clock.wall_ms().saturating_sub(state.heartbeat_at_ms) >= HEARTBEAT_MS;
+                if untended_since.is_none() && !due {
+                    continue;
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => return state.leave(untended_since.is_none()),
         }
+        if let Err(error) = state.tend() {
+            tracing::warn!(%error, "the store could not be tended; it will be tried again");
+        }
+        untended_since = None;
     }
 }
 
