@@ -23,16 +23,13 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures::FutureExt as _;
-use latchkey::app::engine::Engine;
-use latchkey::authenticate::record::Recorder;
-use latchkey::authenticate::{Attempt, Authenticator, Decision, RequestedLlm, Stage};
+use latchkey::authenticate::Authenticator;
 use latchkey::clock::{Entropy as _, SystemEntropy};
-use latchkey::domain::{CredentialId, Environment, LlmId, key_format};
+use latchkey::domain::{CredentialId, Environment, key_format};
 use latchkey::secret::{ApiKeyText, CredentialText, Secret};
 use latchkey::store::Store as _;
-use latchkey::store::sqlite::{ProcessKind, SqliteStore};
-use latchkey::telemetry::metrics::Metrics;
+use latchkey::store::sqlite::SqliteStore;
+use support::engine::ask;
 use support::populate::populate;
 
 #[cfg(feature = "mimalloc")]
@@ -48,23 +45,7 @@ fn main() {
     let dir = tempfile::tempdir().expect("a directory");
     let data = dir.path().join("data");
     let keys = populate(&data, keys);
-    let settings = latchkey::app::Settings {
-        data_dir: Some(data),
-        dev: true,
-        pepper_file: None,
-        pepper_source: None,
-        authenticate: latchkey::authenticate::Settings::default(),
-        argon_threads: 1,
-        argon_queue: 8,
-        decisions_per_second: 100,
-        decisions_max_rows: 100_000,
-        worker_threads: 1,
-        service: latchkey::transport::Settings::default(),
-        wire: latchkey::transport::go_plugin::Settings::default(),
-    };
-    let opened = latchkey::app::open(&settings, ProcessKind::Command).expect("opens");
-    let metrics = Arc::new(Metrics::new(&Recorder::reason_labels()));
-    let engine = Engine::start(&opened, &settings, &metrics).expect("starts");
+    let (opened, engine) = support::engine::start(&data);
     let authenticator = &engine.authenticator;
 
     println!("| measure | figure | yardstick in the same run | bound |");
@@ -72,14 +53,6 @@ fn main() {
     cold(authenticator, &keys, &opened.store);
     warm(authenticator, &keys);
     junk(authenticator);
-}
-
-fn ask(authenticator: &Authenticator, key: &Secret<CredentialText>) -> bool {
-    let llm = RequestedLlm { id: LlmId::new(3), slug: Some("gpt") };
-    let attempt =
-        Attempt { stage: Stage::Auth, llm, namespace: None, remote: None, request_id: "req_1790000000000000000" };
-    let answer = |decision: Decision<'_>| matches!(decision, Decision::Grant(_));
-    authenticator.authenticate(key, &attempt, answer).now_or_never().expect("is ready at once")
 }
 
 fn cold(authenticator: &Authenticator, keys: &[Secret<CredentialText>], store: &SqliteStore) {

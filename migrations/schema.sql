@@ -4,7 +4,7 @@ CREATE INDEX apps_of_tenant ON apps (tenant_id, app_id);
 
 CREATE INDEX credentials_of_tenant ON credentials (tenant_id, created_at_ms, id);
 
-CREATE INDEX handles_of_credential ON handles (credential_id);
+CREATE INDEX handles_of_credential ON handles (row_id);
 
 CREATE INDEX users_of_tenant ON users (tenant_id, user_id);
 
@@ -53,7 +53,8 @@ CREATE TABLE changes (
 );
 
 CREATE TABLE credentials (
-  id                BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+  row_id            INTEGER PRIMARY KEY,
+  id                BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
   tenant_id         BLOB    NOT NULL REFERENCES tenants (id),
   app_id            INTEGER NOT NULL,
   user_id           INTEGER NOT NULL,
@@ -70,16 +71,17 @@ CREATE TABLE credentials (
   replaced_by       BLOB,
   grace_until_ms    INTEGER,
   last_used_at_ms   INTEGER,
+  decoy             INTEGER NOT NULL DEFAULT 0 CHECK (decoy IN (0, 1)),
   generation        INTEGER NOT NULL,
   row_mac           BLOB    NOT NULL CHECK (length(row_mac) = 32),
   created_by        TEXT    NOT NULL,
-  created_at_ms     INTEGER NOT NULL, decoy INTEGER NOT NULL DEFAULT 0 CHECK (decoy IN (0, 1)),
+  created_at_ms     INTEGER NOT NULL,
   CHECK ((revoked_at_ms IS NULL) = (revocation_reason IS NULL))
-) WITHOUT ROWID;
+);
 
 CREATE TABLE handles (
-  handle        BLOB NOT NULL PRIMARY KEY CHECK (length(handle) = 32),
-  credential_id BLOB NOT NULL REFERENCES credentials (id) ON DELETE CASCADE
+  handle BLOB    NOT NULL PRIMARY KEY CHECK (length(handle) = 32),
+  row_id INTEGER NOT NULL REFERENCES credentials (row_id) ON DELETE CASCADE
 ) WITHOUT ROWID;
 
 CREATE TABLE import_methods (
@@ -153,11 +155,12 @@ CREATE TABLE users (
 );
 
 CREATE TABLE verifiers (
-  credential_id BLOB NOT NULL PRIMARY KEY REFERENCES credentials (id) ON DELETE CASCADE,
-  phc           TEXT NOT NULL,
-  tag           BLOB CHECK (tag IS NULL OR length(tag) = 32),
-  pepper        BLOB NOT NULL CHECK (length(pepper) = 16)
-, prehash TEXT) WITHOUT ROWID;
+  row_id  INTEGER PRIMARY KEY REFERENCES credentials (row_id) ON DELETE CASCADE,
+  phc     TEXT    NOT NULL,
+  tag     BLOB    CHECK (tag IS NULL OR length(tag) = 32),
+  pepper  BLOB    NOT NULL CHECK (length(pepper) = 16),
+  prehash TEXT
+);
 
 CREATE TRIGGER audit_events_are_never_changed BEFORE UPDATE ON audit_events
 BEGIN SELECT RAISE(ABORT, 'audit events are append-only'); END;

@@ -9,11 +9,14 @@
     reason = "a failed test is a panic"
 )]
 
+mod support;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
+use support::{TENANT, TestStore};
 
 /// Never edited: a change is a new file. The release that shipped each is in `migrations/README.md`.
 const FROZEN: &[(&str, &str)] = &[
@@ -29,6 +32,7 @@ const FROZEN: &[(&str, &str)] = &[
     ("sqlite/0009_create_peppers.sql", "18b8b908b5bdd290a2f2d1bdb0e845559152d84c3ac74f93138af103eda2648f"),
     ("sqlite/0010_add_trail_epoch.sql", "91d96ca6c7db4d81f3ae1d7e7d213e8cd87fc30db78c5894625287e9bba0f56d"),
     ("sqlite/0011_create_handles.sql", "4ec734506501a94bff34c8a329d45d55216dff1d200622c717c23b621ba89295"),
+    ("sqlite/0012_number_credentials.sql", "3a6c0398bd38d705783c8d241c0a4c47d2220003ef75f99a0a0a9e4fbc7f3c13"),
 ];
 
 fn root() -> PathBuf {
@@ -149,4 +153,29 @@ fn a_newer_schema_is_refused_and_left_as_it_is() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(said.contains("schema 999") && said.contains("newer latchkey"), "{said}");
     assert_eq!(std::fs::read(data.join("latchkey.db")).unwrap(), before);
+}
+
+#[test]
+fn a_store_of_an_earlier_version_keeps_its_keys_its_refusals_and_its_trail() {
+    for name in ["schema-0007", "schema-0011"] {
+        let (store, keys) = TestStore::fixture(name);
+        for (key, expected) in &keys {
+            let told = store.run_with_input(&["key", "explain", "--output", "json"], key);
+            let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+            assert_eq!(told["reason"].as_str(), expected.as_deref(), "{name}: {key}");
+        }
+        let listed = ["acme", "globex"].map(|tenant| store.ok(&["key", "list", "--tenant", tenant]).lines().count());
+        assert!(listed.iter().sum::<usize>() > keys.len(), "{name}: every key is listed");
+        let doctor = store.ok(&["doctor", "--output", "json"]);
+        let integrity = doctor.lines().find(|line| line.contains("\"integrity\"")).unwrap();
+        assert!(integrity.contains("good"), "{name}: {integrity}");
+        // And it is one to go on with.
+        let new = store.issue(7, 9);
+        let told = store.run_with_input(&["key", "explain"], &new.text);
+        assert!(told.status.success(), "{name}");
+        let line = r#"{"key":"one-more-imported-key"}"#;
+        let args = ["key", "import", "-", "--tenant", TENANT, "--app", "7", "--user", "9", "--argon2", "m=64,t=1,p=1"];
+        assert!(store.run_with_input(&args, line).status.success(), "{name}");
+        assert!(store.run_with_input(&["key", "explain"], "one-more-imported-key").status.success(), "{name}");
+    }
 }

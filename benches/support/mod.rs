@@ -1,9 +1,12 @@
 //! What the benchmarks share: paired ratios, percentiles, processor time of a child.
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
 
+pub mod engine;
 pub mod populate;
 
 use std::path::Path;
+
+use latchkey::pb::full::plugin as full;
 
 /// The value below which a share `p` of the sorted samples lies.
 pub fn percentile(sorted: &[u64], p: f64) -> u64 {
@@ -160,4 +163,66 @@ pub fn start_plugin(binary: &str, data_dir: &Path) -> (Child, String) {
     std::mem::forget(reader);
     let path = line.split('|').nth(3).unwrap_or_else(|| panic!("handshake: {line:?}")).to_owned();
     (Child(child), path)
+}
+
+/// Prints how long it takes from exec to the handshake line, against a bound in milliseconds.
+pub fn starts(binary: &str, data: &Path, keys: usize, bound_ms: f64) {
+    const STARTS: usize = 21;
+    let (mut handshakes, mut nothings) = (Vec::new(), Vec::new());
+    for _ in 0..STARTS {
+        let started = std::time::Instant::now();
+        let plugin = start_plugin(binary, data);
+        handshakes.push(started.elapsed().as_micros() as f64 / 1000.0);
+        drop(plugin);
+        let started = std::time::Instant::now();
+        assert!(std::process::Command::new("/bin/true").status().expect("runs").success());
+        nothings.push(started.elapsed().as_micros() as f64 / 1000.0);
+    }
+    let worst = handshakes.iter().copied().fold(0.0, f64::max);
+    let (median, nothing) = (median(handshakes), median(nothings));
+    println!(
+        "| exec to handshake line, store of {keys} keys | median {median:.1} ms, worst of {STARTS} {worst:.1} ms | /bin/true, to its end: {nothing:.1} ms | <= {bound_ms} ms: {} |",
+        if median <= bound_ms { "met" } else { "MISSED" }
+    );
+}
+
+/// That many calls, each with the next key, 64 at a time; says how many were accepted.
+pub async fn authenticate(channel: &tonic::transport::Channel, keys: &[String], calls: usize) -> usize {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    const IN_FLIGHT: usize = 64;
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let (next, keys) = (Arc::new(AtomicUsize::new(0)), Arc::new(keys.to_vec()));
+    let tasks: Vec<_> = (0..IN_FLIGHT.min(calls))
+        .map(|_| {
+            let (next, keys, accepted) = (Arc::clone(&next), Arc::clone(&keys), Arc::clone(&accepted));
+            let mut client = full::plugin_service_client::PluginServiceClient::new(channel.clone());
+            tokio::spawn(async move {
+                loop {
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    if n >= calls {
+                        return;
+                    }
+                    let answer = client.authenticate(request(&keys[n % keys.len()])).await.expect("an answer");
+                    accepted.fetch_add(usize::from(answer.get_ref().authenticated), Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("no panic");
+    }
+    accepted.load(Ordering::Relaxed)
+}
+
+/// What the host asks, with a body of 2 KiB.
+pub fn request(key: &str) -> full::AuthRequest {
+    let context =
+        full::PluginContext { request_id: "req_1".into(), llm_id: 3, llm_slug: "gpt".into(), ..Default::default() };
+    full::AuthRequest {
+        credential: key.to_owned(),
+        auth_type: "bearer".into(),
+        request: Some(full::PluginRequest { body: vec![b'x'; 2048], ..Default::default() }),
+        context: Some(context),
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
 use latchkey::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use latchkey::domain::event::Actor;
 use latchkey::domain::key_format;
@@ -10,14 +11,37 @@ use latchkey::domain::{
     LlmGrants, LlmId, Status, Subject, Tenant, TenantId, TenantStatus, User, UserId, Verifier,
 };
 use latchkey::secret::{ApiKeyText, CredentialText, Secret};
-use latchkey::store::Store as _;
 use latchkey::store::sqlite::{OpenOptions, ProcessKind, SqliteStore};
-use latchkey::verify::pepper;
+use latchkey::store::{Imported, Store as _};
 use latchkey::verify::tag::Tagger;
+use latchkey::verify::{argon, pepper};
 
-/// A store with one tenant, App and User and that many keys, in random order. Their Argon2id hashes are of real length
-/// and random bytes: no key here is ever proven by them.
+/// Rows in one transaction.
+const BATCH: usize = 50_000;
+
+/// What to put into a store.
+pub struct Plan {
+    /// Keys that a tag proves. Their Argon2id hashes are of real length and random bytes: none here is proven by them.
+    pub keys: usize,
+    /// How many of those are given back, evenly spread.
+    pub sampled: usize,
+    /// Keys without a tag, proven by cheap Argon2id hashes: all are given back.
+    pub hashed: usize,
+}
+
+/// What was put there.
+pub struct Loaded {
+    pub keys: Vec<Secret<CredentialText>>,
+    pub hashed: Vec<Secret<CredentialText>>,
+}
+
+/// A store with one tenant, App and User and that many keys.
 pub fn populate(data: &std::path::Path, count: usize) -> Vec<Secret<CredentialText>> {
+    load(data, &Plan { keys: count, sampled: count, hashed: 0 }).keys
+}
+
+/// Loads a store. Ids are random, so that the file is as full and as scattered as one that grew key by key.
+pub fn load(data: &std::path::Path, plan: &Plan) -> Loaded {
     std::fs::DirBuilder::new().create(data).expect("a directory");
     std::fs::set_permissions(data, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("mode");
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
@@ -26,47 +50,68 @@ pub fn populate(data: &std::path::Path, count: usize) -> Vec<Secret<CredentialTe
     let options = OpenOptions { dev: true, kind: ProcessKind::Command, clock: clock.clone(), entropy: entropy.clone() };
     let store = SqliteStore::create(data, "host", tagger.fingerprint(), &event(), options).expect("a store");
     let tenant = TenantId::random(&*entropy).expect("an id");
-    let (app, user) = (AppId::new(7).expect("an id"), UserId::new(9).expect("an id"));
     store.tenants().create(&tenant_row(tenant), event()).expect("a tenant");
-    store.apps().add(&app_row(tenant, app), event()).expect("an App");
-    store.users().add(&user_row(tenant, user), event()).expect("a User");
-    (0..count)
-        .map(|_| {
-            let id = CredentialId::random(&*entropy).expect("an id");
-            let minted = key_format::mint::<ApiKeyText>("lk", Some(Environment::Live), id, &*entropy).expect("a key");
-            let verifier = Verifier {
-                phc: format!("$argon2id$v=19$m=19456,t=2,p=1${}${}", "s".repeat(22), "h".repeat(43)),
-                tag: Some(tagger.tag(CredentialKind::ApiKey, tenant, id, minted.body())),
-                pepper: tagger.fingerprint(),
-                prehash: None,
-            };
-            let mut row = Credential {
-                id,
-                tenant,
-                app,
-                user,
-                label: "bench".into(),
-                environment: Environment::Live,
-                scopes: vec!["chat".into()],
-                cidrs: Vec::new(),
-                not_before_ms: None,
-                expires_at_ms: Some(i64::MAX),
-                status: Status::Active,
-                replaces: None,
-                replaced: None,
-                decoy: false,
-                verifier,
-                generation: Generation::random(&*entropy).expect("random"),
-                row_mac: [0; 32],
-                created_by: "local:0".into(),
-                created_at_ms: clock.wall_ms(),
-                last_used_at_ms: None,
-            };
-            row.row_mac = tagger.credential_mac(&row);
-            store.credentials().issue(&row, event()).expect("issued");
-            Secret::new(minted.text.expose().to_vec())
-        })
-        .collect()
+    store.apps().add(&app_row(tenant, AppId::new(7).expect("an id")), event()).expect("an App");
+    store.users().add(&user_row(tenant, UserId::new(9).expect("an id")), event()).expect("a User");
+
+    let mut loaded = Loaded { keys: Vec::with_capacity(plan.sampled), hashed: Vec::with_capacity(plan.hashed) };
+    let every = (plan.keys / plan.sampled.max(1)).max(1);
+    let mut batch = Vec::with_capacity(BATCH);
+    for n in 0..plan.keys + plan.hashed {
+        let hashed = n >= plan.keys;
+        let (credential, text) = key(tenant, &tagger, hashed);
+        batch.push(Imported { credential, handle: None });
+        if hashed {
+            loaded.hashed.push(text);
+        } else if n % every == 0 && loaded.keys.len() < plan.sampled {
+            loaded.keys.push(text);
+        }
+        if batch.len() == BATCH || n + 1 == plan.keys + plan.hashed {
+            store.imports().import(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)), event()).expect("stored");
+        }
+    }
+    loaded
+}
+
+fn key(tenant: TenantId, tagger: &Tagger, hashed: bool) -> (Credential, Secret<CredentialText>) {
+    let entropy = SystemEntropy;
+    let id = CredentialId::random(&entropy).expect("an id");
+    let minted = key_format::mint::<ApiKeyText>("lk", Some(Environment::Live), id, &entropy).expect("a key");
+    let (phc, tag) = if hashed {
+        let cheap = argon::Cost { memory_kib: 8, passes: 1, lanes: 1 };
+        (argon::hash(cheap, minted.body(), &entropy).expect("a hash"), None)
+    } else {
+        let mut random = [0; 48];
+        entropy.fill(&mut random).expect("random");
+        let (salt, output) = random.split_at(16);
+        let encode = |bytes: &[u8]| base64::engine::general_purpose::STANDARD_NO_PAD.encode(bytes);
+        let phc = format!("$argon2id$v=19$m=19456,t=2,p=1${}${}", encode(salt), encode(output));
+        (phc, Some(tagger.tag(CredentialKind::ApiKey, tenant, id, minted.body())))
+    };
+    let mut row = Credential {
+        id,
+        tenant,
+        app: AppId::new(7).expect("an id"),
+        user: UserId::new(9).expect("an id"),
+        label: "bench".into(),
+        environment: Environment::Live,
+        scopes: vec!["chat".into()],
+        cidrs: Vec::new(),
+        not_before_ms: None,
+        expires_at_ms: Some(i64::MAX),
+        status: Status::Active,
+        replaces: None,
+        replaced: None,
+        decoy: false,
+        verifier: Verifier { phc, tag, pepper: tagger.fingerprint(), prehash: None },
+        generation: Generation::random(&entropy).expect("random"),
+        row_mac: [0; 32],
+        created_by: "local:0".into(),
+        created_at_ms: SystemClock.wall_ms(),
+        last_used_at_ms: None,
+    };
+    row.row_mac = tagger.credential_mac(&row);
+    (row, Secret::new(minted.text.expose().to_vec()))
 }
 
 fn tenant_row(id: TenantId) -> Tenant {

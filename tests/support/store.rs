@@ -100,6 +100,28 @@ impl TestStore {
         store
     }
 
+    /// A store that an earlier version wrote, with its pepper, as it was kept; its keys, and why each is refused.
+    pub fn fixture(name: &str) -> (Self, Vec<(String, Option<String>)>) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+        let store = Self::empty();
+        let private = |name: &str| {
+            std::fs::set_permissions(store.data.join(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+        };
+        std::fs::copy(kept.join("pepper"), store.data.join("pepper")).unwrap();
+        private("pepper");
+        std::fs::remove_file(store.data.join("latchkey.db")).unwrap();
+        let db = rusqlite::Connection::open(store.data.join("latchkey.db")).unwrap();
+        db.execute_batch(&std::fs::read_to_string(kept.join("store.sql")).unwrap()).unwrap();
+        drop(db);
+        private("latchkey.db");
+        let keys = std::fs::read_to_string(kept.join("keys.json")).unwrap();
+        let keys: Vec<Value> = serde_json::from_str(&keys).unwrap();
+        let expected =
+            keys.iter().map(|key| (key["key"].as_str().unwrap().to_owned(), key["reason"].as_str().map(str::to_owned)));
+        (store, expected.collect())
+    }
+
     /// A command of the binary on this store.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = bare_command();

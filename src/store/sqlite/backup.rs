@@ -49,8 +49,8 @@ fn inspect_connection(connection: &Connection) -> rusqlite::Result<Inspection> {
             damage.push(format!("a row of {} refers to one that is not there", row.get::<_, String>(0)?));
         }
         let lonely: i64 = connection.query_row(
-            "SELECT count(*) FROM credentials AS c LEFT JOIN verifiers AS v ON v.credential_id = c.id \
-             WHERE v.credential_id IS NULL",
+            "SELECT count(*) FROM credentials AS c LEFT JOIN verifiers AS v ON v.row_id = c.row_id \
+             WHERE v.row_id IS NULL",
             [],
             |row| row.get(0),
         )?;

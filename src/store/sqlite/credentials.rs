@@ -24,16 +24,19 @@ macro_rules! columns {
 }
 const COLUMNS: &str = columns!();
 
-/// Of the answer path: the columns, the feed's position, and whether there is such a credential at all.
+/// Of the answer path: the columns, the feed's position, whether the row that was read is the one that was looked for, and
+/// its number. Where there is none, another row is read, so that an unknown id costs what a known one costs (rule R13).
 const LOOK_UP: &str = concat!(
     "SELECT ",
     columns!(),
-    ", (SELECT seq FROM sqlite_sequence WHERE name = 'changes'), c.id IS NOT NULL AND v.credential_id IS NOT NULL \
-     FROM (SELECT ?1 AS id) AS k LEFT JOIN credentials AS c ON c.id = k.id \
-     LEFT JOIN verifiers AS v ON v.credential_id = k.id"
+    ", (SELECT seq FROM sqlite_sequence WHERE name = 'changes'), c.id IS ?1 AND v.row_id IS NOT NULL, c.row_id \
+     FROM (SELECT 1) \
+     LEFT JOIN credentials AS c ON c.row_id = coalesce((SELECT row_id FROM credentials WHERE id = ?1), ?2) \
+     LEFT JOIN verifiers AS v ON v.row_id = c.row_id"
 );
 const POSITION: usize = 25;
 const PRESENT: usize = 26;
+const ROW_ID: usize = 27;
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Credential> {
     let revoked_at_ms: Option<i64> = row.get(10)?;
@@ -91,7 +94,8 @@ fn cidr_texts(credential: &Credential) -> Vec<String> {
 fn write_verifier(transaction: &Transaction<'_>, c: &Credential) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(
-            "INSERT OR REPLACE INTO verifiers (credential_id, phc, tag, pepper, prehash) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT OR REPLACE INTO verifiers (row_id, phc, tag, pepper, prehash) \
+             VALUES ((SELECT row_id FROM credentials WHERE id = ?1), ?2, ?3, ?4, ?5)",
         )?
         .execute(params![
             c.id.as_bytes(),
@@ -109,8 +113,8 @@ pub(super) fn by_handles(connection: &Connection, handles: &[Handle]) -> rusqlit
         let mut statement = connection.prepare_cached(concat!(
             "SELECT ",
             columns!(),
-            " FROM handles AS h JOIN credentials AS c ON c.id = h.credential_id \
-             JOIN verifiers AS v ON v.credential_id = c.id WHERE h.handle = ?1"
+            " FROM handles AS h JOIN credentials AS c ON c.row_id = h.row_id \
+             JOIN verifiers AS v ON v.row_id = c.row_id WHERE h.handle = ?1"
         ))?;
         let mut found = None;
         // Every handle is looked for, whichever is found (rule R13).
@@ -195,8 +199,8 @@ pub(super) fn under_pepper(
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         columns!(),
-        " FROM verifiers AS v JOIN credentials AS c ON c.id = v.credential_id \
-         WHERE v.credential_id > ?2 AND v.pepper = ?1 ORDER BY v.credential_id LIMIT ?3"
+        " FROM credentials AS c JOIN verifiers AS v ON v.row_id = c.row_id \
+         WHERE c.id > ?2 AND v.pepper = ?1 ORDER BY c.id LIMIT ?3"
     ))?;
     statement.query_map(params![pepper.0, after, limit], from_row)?.collect()
 }
@@ -253,13 +257,13 @@ impl Credentials for SqliteStore {
     fn look_up(&self, id: CredentialId) -> StoreResult<At<Option<Credential>>> {
         self.shared.reads.fetch_add(1, Ordering::Relaxed);
         self.read("look a credential up", |connection| {
-            // One statement is one snapshot. Both seeks are made whether the row is there or not, so that an
-            // unknown id costs what a known one costs (rule R13).
+            // One statement is one snapshot.
             let mut statement = connection.prepare_cached(LOOK_UP)?;
-            let mut rows = statement.query([id.as_bytes()])?;
+            let mut rows = statement.query(params![id.as_bytes(), self.shared.other_row(id)])?;
             let Some(row) = rows.next()? else { return Ok(At { position: Position(0), row: None }) };
             let position = row.get::<_, Option<i64>>(POSITION)?.unwrap_or(0);
             let present: bool = row.get(PRESENT)?;
+            self.shared.rows.fetch_max(row.get::<_, Option<i64>>(ROW_ID)?.unwrap_or(0), Ordering::Relaxed);
             let credential = if present { Some(from_row(row)?) } else { None };
             Ok(At { position: Position(u64::try_from(position).unwrap_or(0)), row: credential })
         })
@@ -274,7 +278,7 @@ impl Credentials for SqliteStore {
     fn by_id(&self, tenant: TenantId, id: CredentialId) -> StoreResult<Option<Credential>> {
         self.read("read a credential", |connection| {
             let sql = format!(
-                "SELECT {COLUMNS} FROM credentials AS c JOIN verifiers AS v ON v.credential_id = c.id \
+                "SELECT {COLUMNS} FROM credentials AS c JOIN verifiers AS v ON v.row_id = c.row_id \
                  WHERE c.id = ?1 AND c.tenant_id = ?2"
             );
             let mut statement = connection.prepare_cached(&sql)?;
@@ -285,7 +289,7 @@ impl Credentials for SqliteStore {
     fn list(&self, tenant: TenantId, page: &Page<(i64, CredentialId)>) -> StoreResult<Vec<Credential>> {
         self.read("list credentials", |connection| {
             let sql = format!(
-                "SELECT {COLUMNS} FROM credentials AS c JOIN verifiers AS v ON v.credential_id = c.id \
+                "SELECT {COLUMNS} FROM credentials AS c JOIN verifiers AS v ON v.row_id = c.row_id \
                  WHERE c.tenant_id = ?1 AND (c.created_at_ms, c.id) > (?2, ?3) ORDER BY c.created_at_ms, c.id LIMIT ?4"
             );
             let mut statement = connection.prepare_cached(&sql)?;

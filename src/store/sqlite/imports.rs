@@ -18,7 +18,7 @@ pub(super) fn add_handle(
 ) -> StoreResult<()> {
     let failed = || store_error("add a handle", "key");
     transaction
-        .prepare_cached("INSERT INTO handles (handle, credential_id) VALUES (?1, ?2)")
+        .prepare_cached("INSERT INTO handles (handle, row_id) SELECT ?1, row_id FROM credentials WHERE id = ?2")
         .and_then(|mut insert| insert.execute(params![handle.0, id.as_bytes()]))
         .map_err(failed())?;
     transaction
@@ -37,7 +37,7 @@ pub(super) fn replace_handle(
     pepper: PepperFingerprint,
 ) -> StoreResult<()> {
     transaction
-        .prepare_cached("DELETE FROM handles WHERE credential_id = ?1")
+        .prepare_cached("DELETE FROM handles WHERE row_id = (SELECT row_id FROM credentials WHERE id = ?1)")
         .and_then(|mut delete| delete.execute([id.as_bytes()]))
         .map_err(store_error("replace a handle", "key"))?;
     add_handle(transaction, id, method, handle, pepper)

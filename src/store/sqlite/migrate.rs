@@ -17,6 +17,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0009_create_peppers", include_str!("../../../migrations/sqlite/0009_create_peppers.sql")),
     ("0010_add_trail_epoch", include_str!("../../../migrations/sqlite/0010_add_trail_epoch.sql")),
     ("0011_create_handles", include_str!("../../../migrations/sqlite/0011_create_handles.sql")),
+    ("0012_number_credentials", include_str!("../../../migrations/sqlite/0012_number_credentials.sql")),
 ];
 
 /// Why a schema cannot be used.

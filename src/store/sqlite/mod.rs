@@ -28,13 +28,13 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rusqlite::Connection;
 
 use crate::clock::{Clock, Entropy};
-use crate::domain::{AuditEvent, PepperFingerprint, Position};
+use crate::domain::{AuditEvent, CredentialId, PepperFingerprint, Position};
 use crate::store::{
     Apps, Audit, CommitListener, Credentials, Feed, Imports, Operators, Peppers, Store, StoreError, StoreResult,
     Tenants, Users,
@@ -88,7 +88,18 @@ struct Shared {
     realm: String,
     instance: u64,
     reads: AtomicU64,
+    /// The highest number of a credential's row that was seen.
+    rows: AtomicI64,
     clock: Arc<dyn Clock>,
+}
+
+impl Shared {
+    /// The number of some row, to be read in the place of a credential that is not there.
+    fn other_row(&self, id: CredentialId) -> i64 {
+        let rows = self.rows.load(Ordering::Relaxed).max(1);
+        let drawn = u64::from_be_bytes(*id.as_bytes().last_chunk().unwrap_or(&[0; 8]));
+        i64::try_from(drawn % rows.unsigned_abs()).unwrap_or(0) + 1
+    }
 }
 
 /// The store.
@@ -165,8 +176,16 @@ impl SqliteStore {
         let (epoch, realm, pepper) = meta.map_err(|source| OpenError::Corrupt { path: path.clone(), source })?;
         writer::register(&connection, &path, &options)?;
         let instance = INSTANCES.fetch_add(1, Ordering::Relaxed);
-        let shared =
-            Arc::new(Shared { path: path.clone(), realm, instance, reads: AtomicU64::new(0), clock: options.clock });
+        let rows = connection.query_row("SELECT coalesce(max(row_id), 0) FROM credentials", [], |row| row.get(0));
+        let rows = rows.map_err(|source| OpenError::Corrupt { path: path.clone(), source })?;
+        let shared = Arc::new(Shared {
+            path: path.clone(),
+            realm,
+            instance,
+            reads: AtomicU64::new(0),
+            rows: AtomicI64::new(rows),
+            clock: options.clock,
+        });
         let feed = feed::FeedReader::open(&path, identity, epoch)?;
         let writer = writer::Writer::start(connection, Arc::clone(&shared), epoch, options.kind)?;
         Ok(Self { shared, feed, writer, pepper_fingerprint: PepperFingerprint(pepper), epoch, _lock: lock })

@@ -143,7 +143,10 @@ impl Peppers for SqliteStore {
                 .prepare_cached("UPDATE credentials SET row_mac = ?3 WHERE id = ?1 AND row_mac = ?2")
                 .map_err(failed())?;
             let mut prove = transaction
-                .prepare_cached("UPDATE verifiers SET phc = ?2, tag = ?3, pepper = ?4 WHERE credential_id = ?1")
+                .prepare_cached(
+                    "UPDATE verifiers SET phc = ?2, tag = ?3, pepper = ?4 \
+                     WHERE row_id = (SELECT row_id FROM credentials WHERE id = ?1)",
+                )
                 .map_err(failed())?;
             let mut sealed = 0_u64;
             for row in &rows {
