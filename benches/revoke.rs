@@ -71,6 +71,8 @@ fn same_process(data: &std::path::Path, revocations: usize) {
     let (at, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     // When a revocation was acknowledged, in nanoseconds since the beginning; 0 until then.
     let acknowledged: Vec<AtomicU64> = keys.iter().map(|_| AtomicU64::new(0)).collect();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let begun = Instant::now();
     let now = || begun.elapsed().as_nanos() as u64;
     let (calls, accepted, late) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
@@ -78,7 +80,7 @@ fn same_process(data: &std::path::Path, revocations: usize) {
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let (at, stop, keys, acknowledged, engine) = (&at, &stop, &keys, &acknowledged, &engine);
-            let (calls, accepted, late) = (&calls, &accepted, &late);
+            let (calls, accepted, late, now, handle) = (&calls, &accepted, &late, &now, runtime.handle());
             scope.spawn(move || {
                 let mut turn = thread;
                 while !stop.load(Ordering::Relaxed) {
@@ -86,7 +88,7 @@ fn same_process(data: &std::path::Path, revocations: usize) {
                         turn += 1;
                         let key = (at.load(Ordering::Relaxed) + turn % AROUND).saturating_sub(AROUND / 2);
                         let asked_at = now();
-                        let granted = engine::ask(&engine.authenticator, &keys[key]);
+                        let granted = handle.block_on(engine::decide(&engine.authenticator, &keys[key]));
                         let ended = acknowledged[key].load(Ordering::SeqCst);
                         calls.fetch_add(1, Ordering::Relaxed);
                         accepted.fetch_add(u64::from(granted), Ordering::Relaxed);

@@ -59,7 +59,7 @@ const KEPT_TO: &[(&str, &[&str])] = &[
     ("tonic", &["transport/", "directory/", "pb.rs", "plugin_client/", "cli/"]),
     ("prost", &["transport/", "directory/", "pb.rs", "plugin_client/", "cli/"]),
     ("rusqlite", &["store/sqlite/", "store/sqlite.rs"]),
-    ("argon2", &["verify/argon.rs"]),
+    ("argon2", &["verify/argon.rs", "verify/slow.rs"]),
     ("getrandom", &["clock.rs"]),
     ("clap", &["cli/"]),
 ];

@@ -96,6 +96,168 @@ fn a4_keys_of_low_entropy_are_kept_by_argon2id_and_never_get_a_tag() {
     });
 }
 
+/// Keys with a public beginning, and how another system kept each: salted digests, and slow hashes of several kinds.
+fn kept_elsewhere(store: &TestStore) -> Vec<(String, String, bool)> {
+    use argon2::password_hash::PasswordHasher as _;
+    let key = |n: u32| format!("pk_{n:04}_{}", store.canaries.make("the secret of a key", 30));
+    let line = |key: &str, rest: &str| format!(r#"{{"prefix":"{}",{rest}}}"#, &key[..8]);
+    let b64 = |bytes: &[u8]| base64::Engine::encode(&base64::engine::general_purpose::STANDARD_NO_PAD, bytes);
+    let salt = b"a salt of sixtee";
+    let mut all = Vec::new();
+    for (n, high) in [(1, true), (2, false)] {
+        let entropy = if high { "high" } else { "low" };
+        let before = key(n);
+        let digest = sha256(&format!("pinch{before}"));
+        let rest = format!(r#""sha256":"{digest}","salt":"pinch","entropy":"{entropy}""#);
+        all.push((line(&before, &rest), before, high));
+        let after = key(10 + n);
+        let digest = sha256(&format!("{after}pinch"));
+        let rest = format!(r#""sha256":"{digest}","salt_hex":"70696e6368","salt_place":"after","entropy":"{entropy}""#);
+        all.push((line(&after, &rest), after, high));
+        let slow = |key: String, phc: String| {
+            all.push((line(&key, &format!(r#""phc":"{phc}","entropy":"{entropy}""#)), key, high));
+        };
+        let mut slow = slow;
+        let bcrypted = key(20 + n);
+        let phc = bcrypt::hash(&bcrypted, 6).unwrap();
+        slow(bcrypted, phc);
+        let scrypted = key(30 + n);
+        let mut output = [0; 32];
+        let params = scrypt::Params::new(10, 8, 1).unwrap();
+        scrypt::scrypt(scrypted.as_bytes(), salt, &params, &mut output).unwrap();
+        let phc = format!("$scrypt$ln=10,r=8,p=1${}${}", b64(salt), b64(&output));
+        slow(scrypted, phc);
+        let derived = key(40 + n);
+        pbkdf2::pbkdf2_hmac::<Sha256>(derived.as_bytes(), salt, 2_000, &mut output);
+        slow(derived, format!("$pbkdf2-sha256$i=2000${}${}", b64(salt), b64(&output)));
+        let argoned = key(50 + n);
+        let params = argon2::Params::new(64, 2, 1, Some(32)).unwrap();
+        let argon = argon2::Argon2::new(argon2::Algorithm::Argon2i, argon2::Version::V0x13, params);
+        let phc = argon.hash_password_with_salt(argoned.as_bytes(), salt).unwrap().to_string();
+        slow(argoned, phc);
+    }
+    all
+}
+
+#[test]
+fn r6_keys_that_another_system_salted_or_hashed_are_proven_at_first_use_and_then_kept_our_way() {
+    run(180, async {
+        let store = TestStore::new();
+        let kept = kept_elsewhere(&store);
+        let lines: Vec<&str> = kept.iter().map(|(line, ..)| line.as_str()).collect();
+        let (code, report) = import(&store, &lines.join("\n"), &[]);
+        assert_eq!((code, report["imported"].as_u64()), (Some(0), Some(12)), "{report}");
+        assert_eq!(report["weak"], 6, "what is still weak is told");
+        let weak = || store.ok(&["key", "list", "--tenant", TENANT, "--weak", "--output", "json"]).lines().count();
+        assert_eq!(weak(), 10, "all but the salted digests of high entropy, which a tag proves already");
+        let host = TestHost::start(Setup::on(&store)).await;
+        // Refusals are held back for a second: all at once.
+        let none_passes = async |keys: Vec<String>, when: &str| {
+            let asked = keys.iter().map(async |key| assert!(!host.passes(key, LLM).await, "{key}: {when}"));
+            futures::future::join_all(asked).await;
+        };
+        let longer = || kept.iter().map(|(_, key, _)| format!("{key}x")).collect::<Vec<_>>();
+        none_passes(longer(), "before").await;
+        none_passes(kept.iter().map(|(_, key, _)| format!("{}{}", &key[..8], "x".repeat(30))).collect(), "wrong").await;
+        for (line, key, _) in &kept {
+            assert!(host.passes(key, LLM).await, "{line}");
+            assert!(host.passes(key, LLM).await, "{line}: and from memory");
+        }
+        let db = || rusqlite::Connection::open(store.data.join("latchkey.db")).unwrap();
+        let count = |sql: &str| db().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        let unsettled =
+            "SELECT count(*) FROM verifiers WHERE prehash IS NOT NULL AND prehash NOT LIKE 'prefix:8 sha256'";
+        until(Duration::from_secs(30), "all are kept our way", || count(unsettled) == 0).await;
+        assert_eq!(count("SELECT count(*) FROM verifiers WHERE tag IS NOT NULL AND phc = ''"), 6);
+        assert_eq!(
+            count("SELECT count(*) FROM verifiers WHERE tag IS NULL AND phc LIKE '$argon2id$v=19$m=19456,t=2,p=1$%'"),
+            6,
+            "what is of low entropy by our hash at OWASP's floor, and never by a tag"
+        );
+        assert_eq!(weak(), 6);
+        sleep_ms(200).await;
+        for (line, key, _) in &kept {
+            assert!(host.passes(key, LLM).await, "{line}: once it is kept our way");
+        }
+        none_passes(longer(), "once they are kept our way").await;
+        // A second run of the same lines must not bring back what was taken back since.
+        let listed = store.ok(&["key", "list", "--tenant", TENANT, "--output", "json"]);
+        for view in listed.lines() {
+            let view: Value = serde_json::from_str(view).unwrap();
+            store.ok(&["key", "revoke", view["credential_id"].as_str().unwrap()]);
+        }
+        store.ok(&["pepper", "rotate"]);
+        let (_, again) = import(&store, &lines.join("\n"), &[]);
+        assert_eq!((again["imported"].as_u64(), again["already_there"].as_u64()), (Some(0), Some(12)), "{again}");
+        sleep_ms(200).await;
+        none_passes(kept.iter().map(|(_, key, _)| key.clone()).collect(), "revoked").await;
+    });
+}
+
+#[test]
+fn r6_keys_that_another_system_kept_by_hmac_need_its_constant_key() {
+    use hmac::{KeyInit as _, Mac as _};
+    run(120, async {
+        let store = TestStore::new();
+        let key = store.canaries.make("an imported key", 40);
+        let constant = b"the constant key of a gateway";
+        let digest = hmac::Hmac::<Sha256>::new_from_slice(constant).unwrap().chain_update(&key).finalize().into_bytes();
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let line = format!(r#"{{"hmac_sha256":"{}","entropy":"high"}}"#, hex(&digest));
+        let (code, report) = import(&store, &line, &[]);
+        assert_eq!((code, report["refused"].as_u64()), (Some(1), Some(1)), "{report}");
+        assert!(report["refusals"][0]["reason"].as_str().unwrap().contains("hmac:"), "{report}");
+        let host = TestHost::start(Setup::on(&store)).await;
+        // Where the peppers are, in every process's source; the one that runs reads it when the first such key comes.
+        let pepper = std::fs::read_to_string(store.data.join("pepper")).unwrap();
+        std::fs::write(store.data.join("pepper"), format!("{pepper}hmac:{}\n", hex(constant))).unwrap();
+        let (code, report) = import(&store, &line, &[]);
+        assert_eq!((code, report["imported"].as_u64()), (Some(0), Some(1)), "{report}");
+        until(Duration::from_secs(5), "the process has read it", || {
+            store.run_with_input(&["key", "explain"], &key).status.success()
+        })
+        .await;
+        sleep_ms(300).await;
+        assert!(host.passes(&key, LLM).await);
+        assert!(!host.passes(&hex(&digest), LLM).await, "a digest is no key");
+        assert!(!host.passes(&format!("{key}x"), LLM).await);
+        // Without it they are refused, and nothing else is.
+        std::fs::write(store.data.join("pepper"), pepper).unwrap();
+        let other = TestHost::start(Setup::on(&store)).await;
+        assert!(!other.passes(&key, LLM).await);
+        let ours = store.issue(APP, USER);
+        other.must_accept(&ours, "a key of ours").await;
+    });
+}
+
+#[test]
+fn a4_slow_hashes_without_a_prefix_or_beyond_the_caps_are_refused_by_line() {
+    let store = TestStore::new();
+    let bcrypt = "$2b$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+    let digest = sha256("x");
+    let lines = [
+        format!(r#"{{"phc":"{bcrypt}"}}"#),
+        format!(r#"{{"sha256":"{digest}","salt":"x"}}"#),
+        format!(r#"{{"prefix":"short","phc":"{bcrypt}"}}"#),
+        format!(r#"{{"prefix":"with.a.dot","phc":"{bcrypt}"}}"#),
+        format!(r#"{{"prefix":"pk_000001","phc":"{}"}}"#, bcrypt.replace("$05$", "$15$")),
+        r#"{"prefix":"pk_000001","phc":"$argon2id$v=19$m=4194304,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g"}"#.to_owned(),
+        r#"{"prefix":"pk_000001","phc":"$1$abcdefgh$deadbeef"}"#.to_owned(),
+        format!(r#"{{"prefix":"pk_000001","sha256":"{digest}","salt":""}}"#),
+        format!(r#"{{"prefix":"pk_000001","sha256":"{digest}","salt":"{}"}}"#, "x".repeat(65)),
+        format!(r#"{{"prefix":"pk_000001","sha256":"{digest}","salt":"x","salt_place":"within"}}"#),
+    ];
+    let (code, report) = import(&store, &lines.join("\n"), &[]);
+    assert_eq!((code, report["refused"].as_u64()), (Some(1), Some(lines.len() as u64)), "{report}");
+    assert!(!report.to_string().contains("E5YPO9"), "never by what it holds");
+    // No more than eight ways of finding keys: each costs a read for whatever may be a key of another system.
+    let many: Vec<String> = (0..10)
+        .map(|n| format!(r#"{{"prefix":"{}","phc":"{bcrypt}"}}"#, "abcdefghijklmnop".split_at(6 + n).0))
+        .collect();
+    let (_, report) = import(&store, &many.join("\n"), &[]);
+    assert_eq!((report["imported"].as_u64(), report["refused"].as_u64()), (Some(8), Some(2)), "{report}");
+}
+
 #[test]
 fn r13_refusals_of_foreign_forms_take_the_same_time_whatever_is_found() {
     run(120, async {

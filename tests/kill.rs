@@ -10,49 +10,23 @@
     reason = "a failed test is a panic"
 )]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use latchkey::admin::{Admin, IssueRequest, RotateRequest};
+use latchkey::admin::RotateRequest;
 use latchkey::clock::{Entropy as _, SystemEntropy};
-use latchkey::config::{self, Config};
 use latchkey::domain::credential::RevocationReason;
-use latchkey::domain::{AppId, CredentialId, Environment, Status, UserId};
-use latchkey::store::sqlite::{ProcessKind, backup};
+use latchkey::domain::{CredentialId, Status};
+use latchkey::store::sqlite::backup;
 use latchkey::verify::argon::DEFAULT_COST;
+use support::in_process::{admin, key_request};
 
 const STORE: &str = "LATCHKEY_TEST_STORE";
-
-fn settings(data: &Path) -> latchkey::app::Settings {
-    let mut values = config::Values::default();
-    for (key, value) in [("data_dir", data.to_str().unwrap()), ("store.dev", "true")] {
-        values.set("a test", config::table::find(key).unwrap(), value).unwrap();
-    }
-    Config::new(&values).app
-}
-
-fn admin(data: &Path) -> Admin {
-    let opened = latchkey::app::open(&settings(data), ProcessKind::Command).unwrap();
-    latchkey::app::init::local_admin(&opened)
-}
-
-fn request() -> IssueRequest {
-    IssueRequest {
-        app: AppId::new(7).unwrap(),
-        user: UserId::new(9).unwrap(),
-        label: String::new(),
-        environment: Environment::Live,
-        scopes: Vec::new(),
-        cidrs: Vec::new(),
-        not_before_ms: None,
-        expires_at_ms: None,
-        decoy: false,
-        cost: DEFAULT_COST,
-    }
-}
 
 /// Works until it is killed, and says each thing as soon as it is done.
 #[test]
@@ -72,7 +46,7 @@ fn worker() {
     loop {
         match chance(5) {
             0 | 1 => {
-                let id = admin.issue_key("acme", request()).unwrap().credential.id;
+                let id = admin.issue_key("acme", key_request()).unwrap().credential.id;
                 say(format!("issued {id}"));
                 live.push(id);
             }

@@ -46,8 +46,8 @@ const HAZARDS: &[(u32, &str, Answer)] = &[
 const RULES: &[u32] = &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 17, 18, 20];
 /// Controls of the auditor's list.
 const CONTROLS: &[&str] = &[
-    "a1_", "a2_", "a3_", "a4_", "a5_", "a6_", "a7_", "b1_", "b3_", "b4_", "b5_", "b6_", "b7_", "d1_", "f5_", "e4_",
-    "v1_", "v2_", "v5_",
+    "a1_", "a2_", "a3_", "a4_", "a5_", "a6_", "a7_", "b1_", "b2_", "b3_", "b4_", "b5_", "b6_", "b7_", "d1_", "f5_",
+    "e4_", "v1_", "v2_", "v5_",
 ];
 
 /// The names of all tests.

@@ -35,11 +35,16 @@ pub fn start(data: &Path) -> (Opened, Engine) {
     (opened, engine)
 }
 
-/// Whether a key is accepted for the LLM that the App of `populate` may use. Keys that need a hash are not for this.
-pub fn ask(authenticator: &Authenticator, key: &Secret<CredentialText>) -> bool {
+/// Whether a key is accepted for the LLM that the App of `populate` may use.
+pub async fn decide(authenticator: &Authenticator, key: &Secret<CredentialText>) -> bool {
     let llm = RequestedLlm { id: LlmId::new(3), slug: Some("gpt") };
     let attempt =
         Attempt { stage: Stage::Auth, llm, namespace: None, remote: None, request_id: "req_1790000000000000000" };
     let answer = |decision: Decision<'_>| matches!(decision, Decision::Grant(_));
-    authenticator.authenticate(key, &attempt, answer).now_or_never().expect("is ready at once")
+    authenticator.authenticate(key, &attempt, answer).await
+}
+
+/// The same where nobody else asks and nothing is hashed, so that it never waits.
+pub fn ask(authenticator: &Authenticator, key: &Secret<CredentialText>) -> bool {
+    decide(authenticator, key).now_or_never().expect("is ready at once")
 }

@@ -25,9 +25,14 @@ pub struct Plan {
     pub keys: usize,
     /// How many of those are given back, evenly spread.
     pub sampled: usize,
-    /// Keys without a tag, proven by cheap Argon2id hashes: all are given back.
+    /// Keys without a tag, proven by Argon2id: all are given back.
     pub hashed: usize,
+    /// What that costs.
+    pub cost: argon::Cost,
 }
+
+/// Next to nothing.
+pub const CHEAP: argon::Cost = argon::Cost { memory_kib: 8, passes: 1, lanes: 1 };
 
 /// What was put there.
 pub struct Loaded {
@@ -37,7 +42,7 @@ pub struct Loaded {
 
 /// A store with one tenant, App and User and that many keys.
 pub fn populate(data: &std::path::Path, count: usize) -> Vec<Secret<CredentialText>> {
-    load(data, &Plan { keys: count, sampled: count, hashed: 0 }).keys
+    load(data, &Plan { keys: count, sampled: count, hashed: 0, cost: CHEAP }).keys
 }
 
 /// Loads a store. Ids are random, so that the file is as full and as scattered as one that grew key by key.
@@ -59,7 +64,7 @@ pub fn load(data: &std::path::Path, plan: &Plan) -> Loaded {
     let mut batch = Vec::with_capacity(BATCH);
     for n in 0..plan.keys + plan.hashed {
         let hashed = n >= plan.keys;
-        let (credential, text) = key(tenant, &tagger, hashed);
+        let (credential, text) = key(tenant, &tagger, hashed.then_some(plan.cost));
         batch.push(Imported { credential, handle: None });
         if hashed {
             loaded.hashed.push(text);
@@ -73,13 +78,12 @@ pub fn load(data: &std::path::Path, plan: &Plan) -> Loaded {
     loaded
 }
 
-fn key(tenant: TenantId, tagger: &Tagger, hashed: bool) -> (Credential, Secret<CredentialText>) {
+fn key(tenant: TenantId, tagger: &Tagger, hashed: Option<argon::Cost>) -> (Credential, Secret<CredentialText>) {
     let entropy = SystemEntropy;
     let id = CredentialId::random(&entropy).expect("an id");
     let minted = key_format::mint::<ApiKeyText>("lk", Some(Environment::Live), id, &entropy).expect("a key");
-    let (phc, tag) = if hashed {
-        let cheap = argon::Cost { memory_kib: 8, passes: 1, lanes: 1 };
-        (argon::hash(cheap, minted.body(), &entropy).expect("a hash"), None)
+    let (phc, tag) = if let Some(cost) = hashed {
+        (argon::hash(cost, minted.body(), &entropy).expect("a hash"), None)
     } else {
         let mut random = [0; 48];
         entropy.fill(&mut random).expect("random");

@@ -7,8 +7,11 @@ use zeroize::Zeroizing;
 
 use crate::admin::import::Entropy;
 use crate::domain::hex;
-use crate::domain::imported::Method;
+use crate::domain::imported::{Algorithm, PREFIX_LENGTHS};
 use crate::domain::{CredentialId, Environment};
+
+/// The longest salt, in bytes.
+const MAX_SALT: usize = 64;
 
 /// Where lines come from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,7 +33,29 @@ pub enum Format {
 /// How the secret of a line is known.
 pub enum Secret {
     /// By its digest.
-    Digest(Method, Zeroizing<Vec<u8>>),
+    Digest(Algorithm, Zeroizing<Vec<u8>>),
+    /// By its HMAC under the other system's constant key.
+    Hmac(Algorithm, Zeroizing<Vec<u8>>),
+    /// By its digest with a salt; found by its public beginning.
+    Salted {
+        /// The beginning.
+        prefix: Vec<u8>,
+        /// Of which kind.
+        algorithm: Algorithm,
+        /// The digest.
+        digest: Zeroizing<Vec<u8>>,
+        /// The salt.
+        salt: Vec<u8>,
+        /// Whether the salt stands before the key.
+        first: bool,
+    },
+    /// By another system's slow hash; found by its public beginning.
+    Slow {
+        /// The beginning.
+        prefix: Vec<u8>,
+        /// The hash, as a PHC string or bcrypt's own.
+        phc: String,
+    },
     /// As it is.
     Key(Zeroizing<Vec<u8>>),
     /// One of our own keys, by its stored hash.
@@ -78,9 +103,9 @@ pub fn parse(format: Format, text: &[u8]) -> Result<Line, String> {
     let (secret, entropy) = match format {
         Format::Latchkey => native(&fields)?,
         Format::Kong => (Secret::Key(fields.secret("key")?), Some(Entropy::Low)),
-        Format::Tyk => (digest(Method::Sha256, fields.any(&["key_hash", "key"])?)?, Some(Entropy::High)),
-        Format::Unkey => (digest(Method::Sha256, fields.required("hash")?)?, Some(Entropy::High)),
-        Format::LiteLlm => (digest(Method::Sha256, fields.any(&["token", "hashed_token"])?)?, Some(Entropy::High)),
+        Format::Tyk => (digest(Algorithm::Sha256, fields.any(&["key_hash", "key"])?)?, Some(Entropy::High)),
+        Format::Unkey => (digest(Algorithm::Sha256, fields.required("hash")?)?, Some(Entropy::High)),
+        Format::LiteLlm => (digest(Algorithm::Sha256, fields.any(&["token", "hashed_token"])?)?, Some(Entropy::High)),
         Format::AiStudio => (Secret::Key(fields.secret("secret")?), Some(Entropy::High)),
     };
     let label = match format {
@@ -123,30 +148,41 @@ fn native(fields: &Fields<'_>) -> Result<(Secret, Option<Entropy>), String> {
         Some(_) => return Err("entropy: high or low".to_owned()),
     };
     if let Some(phc) = fields.text("phc") {
+        if fields.has("prefix") {
+            return Ok((Secret::Slow { prefix: fields.prefix()?, phc }, entropy));
+        }
+        if !fields.has("credential_id") {
+            return Err(format!("phc: a slow hash {NOT_FOUND}"));
+        }
         let id = fields.required("credential_id")?.parse().map_err(|_| "credential_id: not an id of ours")?;
         return Ok((Secret::Native { id, phc }, entropy));
     }
-    if fields.0.contains_key("key") {
+    if fields.has("key") {
         return Ok((Secret::Key(fields.secret("key")?), entropy));
     }
-    for method in Method::ALL {
-        if let Some(text) = fields.text(method.as_str()) {
-            return Ok((digest(*method, text)?, entropy));
+    for &algorithm in Algorithm::ALL {
+        let name = algorithm.as_str();
+        if let Some(text) = fields.text(&format!("hmac_{name}")) {
+            return Ok((Secret::Hmac(algorithm, digest_bytes(algorithm, text)?), entropy));
         }
-    }
-    for unsupported in ["salt", "bcrypt", "scrypt", "pbkdf2", "argon2"] {
-        if fields.0.contains_key(unsupported) {
-            let why = "salted and slow hashes cannot be found by what is presented: rotate such keys, or import them as they are";
-            return Err(why.to_owned());
+        let Some(text) = fields.text(name) else { continue };
+        let Some((salt, first)) = fields.salt()? else { return Ok((digest(algorithm, text)?, entropy)) };
+        if !fields.has("prefix") {
+            return Err(format!("{name}: a salted digest {NOT_FOUND}"));
         }
+        let (prefix, digest) = (fields.prefix()?, digest_bytes(algorithm, text)?);
+        return Ok((Secret::Salted { prefix, algorithm, digest, salt, first }, entropy));
     }
-    Err("none of key, sha256, sha512, or phc with credential_id".to_owned())
+    Err("none of key, sha256, sha512, hmac_sha256, hmac_sha512, phc".to_owned())
 }
 
+const NOT_FOUND: &str = "cannot be found by what is presented: name the key's public beginning as prefix, or rotate the key, \
+     or import it as it is";
+
 /// Hexadecimal or base64, whichever has the right length.
-fn digest(method: Method, text: String) -> Result<Secret, String> {
+fn digest_bytes(algorithm: Algorithm, text: String) -> Result<Zeroizing<Vec<u8>>, String> {
     let text = Zeroizing::new(text);
-    let length = method.length();
+    let length = algorithm.length();
     let of_length = |bytes: &Vec<u8>| bytes.len() == length;
     let base64 = || {
         let decoded = [STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD].iter().find_map(|engine| engine.decode(&*text).ok());
@@ -155,13 +191,57 @@ fn digest(method: Method, text: String) -> Result<Secret, String> {
     let bytes = hex::decode(&text)
         .filter(of_length)
         .or_else(base64)
-        .ok_or_else(|| format!("not a {method} digest in hexadecimal or base64"))?;
-    Ok(Secret::Digest(method, Zeroizing::new(bytes)))
+        .ok_or_else(|| format!("not a {} digest in hexadecimal or base64", algorithm.as_str()))?;
+    Ok(Zeroizing::new(bytes))
+}
+
+fn digest(algorithm: Algorithm, text: String) -> Result<Secret, String> {
+    digest_bytes(algorithm, text).map(|digest| Secret::Digest(algorithm, digest))
 }
 
 struct Fields<'a>(&'a serde_json::Map<String, Value>);
 
 impl Fields<'_> {
+    fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// What everybody may see of a key.
+    fn prefix(&self) -> Result<Vec<u8>, String> {
+        let prefix = self.required("prefix")?.into_bytes();
+        let fits = PREFIX_LENGTHS.contains(&prefix.len());
+        if !fits || !prefix.iter().all(|c| c.is_ascii_graphic() && *c != b'.') {
+            let (least, most) = (PREFIX_LENGTHS.start(), PREFIX_LENGTHS.end());
+            return Err(format!("prefix: {least} to {most} printable characters without a dot"));
+        }
+        Ok(prefix)
+    }
+
+    /// A salt as text, hexadecimal or base64, and whether it stands before the key.
+    fn salt(&self) -> Result<Option<(Vec<u8>, bool)>, String> {
+        let salt = if let Some(text) = self.text("salt") {
+            text.into_bytes()
+        } else if let Some(text) = self.text("salt_hex") {
+            hex::decode(&text).ok_or("salt_hex: hexadecimal digits")?
+        } else if let Some(text) = self.text("salt_base64") {
+            let decoded =
+                [STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD].iter().find_map(|engine| engine.decode(&text).ok());
+            decoded.ok_or("salt_base64: base64")?
+        } else if self.has("salt") {
+            return Err("salt: text of at least one character".to_owned());
+        } else {
+            return Ok(None);
+        };
+        if salt.len() > MAX_SALT {
+            return Err(format!("salt: at most {MAX_SALT} bytes"));
+        }
+        match self.text("salt_place").as_deref() {
+            None | Some("before") => Ok(Some((salt, true))),
+            Some("after") => Ok(Some((salt, false))),
+            Some(_) => Err("salt_place: before or after".to_owned()),
+        }
+    }
+
     fn text(&self, name: &str) -> Option<String> {
         self.0.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
     }

@@ -1,27 +1,29 @@
 //! Keys that other systems made, taken over from files (rule R6).
 //!
-//! A line is a key: how its secret is known (a digest, or the key itself), and what it is bound to. It is proven and
-//! stored as if it were ours at once: what has the entropy of a generated key by a tag over its digest, everything else
-//! by Argon2id over it. The digest itself is never stored.
+//! A line is a key: how its secret is known (a digest, another system's slow hash, or the key itself), and what it is bound
+//! to. What has the entropy of a generated key is proven by a tag over its digest, everything else by Argon2id over it;
+//! the digest itself is never stored. A slow hash is stored as it is, until the key is first used.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::BufRead;
 
 use ipnet::IpNet;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::admin::foreign::{Foreign, foreign_of};
 use crate::admin::formats::{self, Format, Line, Secret};
 use crate::admin::limits;
 use crate::admin::{Admin, AdminError, AdminResult};
 use crate::domain::event::DetailKey;
-use crate::domain::imported::{Handle, LENGTHS, Method};
+use crate::domain::imported::{Handle, Method, Prehash, Proof};
 use crate::domain::{
     Action, AppId, Credential, CredentialId, Environment, Status, Subject, Tenant, TenantStatus, UserId, Verifier,
 };
 use crate::store::{Imported, StoreError};
 use crate::verify::argon::{self, Cost};
-use crate::verify::imported::digest;
+use crate::verify::imported::MOST_METHODS;
+use crate::verify::keyring::Ring;
 
 /// The longest line that is looked at, in bytes.
 const MAX_LINE: u64 = 64 * 1024;
@@ -64,6 +66,8 @@ pub struct ImportRequest {
 pub struct Report {
     /// Lines read.
     pub lines: u64,
+    /// Bytes read.
+    pub bytes: u64,
     /// Keys stored; in a dry run, that would be.
     pub imported: u64,
     /// Keys that were there already, from a run before.
@@ -85,14 +89,33 @@ impl Report {
     }
 }
 
+/// A line that can be stored.
+struct Row {
+    number: u64,
+    imported: Imported,
+    /// What it would be found by under each pepper that is held.
+    handles: Vec<Handle>,
+    weak: bool,
+}
+
 #[derive(Default)]
 struct Batch {
     /// What the ids of its rows begin with, so that they lie together.
     neighbourhood: [u8; 8],
-    rows: Vec<(u64, Imported)>,
+    rows: Vec<Row>,
+    /// The ways of finding keys that are in use.
+    methods: HashSet<Method>,
     /// Apps and Users that were looked for, and whether they are there.
     apps: HashMap<AppId, bool>,
     users: HashMap<UserId, bool>,
+}
+
+impl Batch {
+    /// Whether keys may be found so: each way is looked for in everything that may be a key of another system.
+    fn knows(&mut self, method: Method) -> bool {
+        let room = self.methods.len() < MOST_METHODS;
+        self.methods.contains(&method) || (room && self.methods.insert(method))
+    }
 }
 
 impl Admin {
@@ -113,7 +136,8 @@ impl Admin {
             return Err(AdminError::Suspended(tenant.slug));
         }
         limits::text("name", &request.name, limits::MAX_NAME)?;
-        let (mut report, mut batch) = (Report::default(), Batch::default());
+        let methods = self.store.imports().methods()?.into_iter().map(|(method, _)| method).collect();
+        let (mut report, mut batch) = (Report::default(), Batch { methods, ..Batch::default() });
         let mut text = Zeroizing::new(Vec::new());
         loop {
             text.clear();
@@ -124,6 +148,7 @@ impl Admin {
                 break;
             }
             report.lines += 1;
+            report.bytes += read as u64;
             if text.trim_ascii().is_empty() {
                 continue;
             }
@@ -131,11 +156,15 @@ impl Admin {
             if batch.rows.is_empty() {
                 self.entropy.fill(&mut batch.neighbourhood)?;
             }
-            match self.row_of(&tenant, request, batch.neighbourhood, text.trim_ascii()) {
-                Ok((row, weak)) => {
-                    report.weak += u64::from(weak);
-                    batch.rows.push((number, row));
-                }
+            match self.row_of(&tenant, request, (number, batch.neighbourhood), text.trim_ascii()) {
+                Ok(row) => match &row.imported.handle {
+                    Some((method, _)) if !batch.knows(*method) => {
+                        let problem =
+                            format!("there are {MOST_METHODS} ways of finding keys already, each a read a call");
+                        report.refuse(number, problem);
+                    }
+                    _ => batch.rows.push(row),
+                },
                 Err(AdminError::Store(error)) => return Err(error.into()),
                 Err(error) => report.refuse(number, error.to_string()),
             }
@@ -153,53 +182,66 @@ impl Admin {
         &self,
         tenant: &Tenant,
         request: &ImportRequest,
-        near: [u8; 8],
+        (number, near): (u64, [u8; 8]),
         text: &[u8],
-    ) -> AdminResult<(Imported, bool)> {
+    ) -> AdminResult<Row> {
         let line = formats::parse(request.format, text).map_err(|problem| limits::invalid("line", problem))?;
         let entropy = request.entropy.or(line.entropy).unwrap_or(Entropy::Low);
         let id = match &line.secret {
             Secret::Native { id, .. } => *id,
-            Secret::Digest(..) | Secret::Key(_) => CredentialId::random_near(near, self.entropy.as_ref())?,
+            _ => CredentialId::random_near(near, self.entropy.as_ref())?,
         };
         let mut credential = self.bare(tenant, request, &line, id)?;
         let ring = self.keyring.ring();
-        let current = ring.current();
-        let mut handle = None;
-        match &line.secret {
+        let mut handles = Vec::new();
+        let handle = match &line.secret {
             Secret::Native { phc, .. } => {
                 argon::check(phc)?;
                 credential.verifier.phc.clone_from(phc);
+                None
             }
-            Secret::Digest(..) | Secret::Key(_) => {
-                let (method, digest) = match &line.secret {
-                    Secret::Key(key) if !LENGTHS.contains(&key.len()) => {
-                        let problem = format!("a key of {} to {} characters", LENGTHS.start(), LENGTHS.end());
-                        return Err(limits::invalid("key", problem));
+            foreign => {
+                let Foreign { found_by, value, proof } = foreign_of(foreign, entropy, &ring)?;
+                let prehash = Prehash { found_by, proof };
+                match (&prehash.proof, foreign) {
+                    (Proof::Key { .. }, Secret::Slow { phc, .. }) => credential.verifier.phc.clone_from(phc),
+                    (_, Secret::Salted { digest, .. }) => {
+                        self.prove(request, entropy, &ring, &prehash, digest, &mut credential)?;
                     }
-                    Secret::Key(key) if key.contains(&b'.') => {
-                        return Err(limits::invalid("key", "has a dot, and would be taken for a JWT"));
-                    }
-                    Secret::Key(key) => (Method::Sha256, digest(Method::Sha256, key)),
-                    Secret::Digest(method, digest) => (*method, digest.clone()),
-                    Secret::Native { .. } => return Err(limits::invalid("line", "neither key nor digest")),
-                };
-                credential.verifier.prehash = Some(method);
-                match entropy {
-                    Entropy::High => {
-                        credential.verifier.tag = Some(current.imported_tag(method, tenant.id, id, &digest));
-                    }
-                    Entropy::Low if request.dry_run => {}
-                    Entropy::Low => {
-                        credential.verifier.phc = argon::hash(request.cost, &digest, self.entropy.as_ref())?;
-                    }
+                    _ => self.prove(request, entropy, &ring, &prehash, &value, &mut credential)?,
                 }
-                handle = Some((method, current.handle(method, &digest)));
+                credential.verifier.prehash = Some(prehash);
+                let held = ring.fingerprints().into_iter().filter_map(|pepper| ring.of(pepper));
+                handles.extend(held.map(|tagger| tagger.handle(found_by, &value)));
+                Some((found_by, ring.current().handle(found_by, &value)))
             }
-        }
+        };
         ring.seal(&mut credential);
         let weak = handle.is_some() && entropy == Entropy::Low;
-        Ok((Imported { credential, handle }, weak))
+        Ok(Row { number, imported: Imported { credential, handle }, handles, weak })
+    }
+
+    /// By a tag what has the entropy of a generated key, by Argon2id what has not.
+    fn prove(
+        &self,
+        request: &ImportRequest,
+        entropy: Entropy,
+        ring: &Ring,
+        prehash: &Prehash,
+        made_over: &[u8],
+        credential: &mut Credential,
+    ) -> AdminResult<()> {
+        match entropy {
+            Entropy::High => {
+                let tag = ring.current().imported_tag(prehash, credential.tenant, credential.id, made_over);
+                credential.verifier.tag = Some(tag);
+            }
+            Entropy::Low if request.dry_run => {}
+            Entropy::Low => {
+                credential.verifier.phc = argon::hash(request.cost, made_over, self.entropy.as_ref())?;
+            }
+        }
+        Ok(())
     }
 
     /// A record with everything but what proves its secret.
@@ -257,26 +299,34 @@ impl Admin {
         batch: &mut Batch,
         report: &mut Report,
     ) -> AdminResult<()> {
-        let (mut fresh, mut seen) = (Vec::new(), std::collections::HashSet::new());
-        let (mut numbers, mut rows) = (Vec::new(), Vec::new());
-        for (number, row) in std::mem::take(&mut batch.rows) {
-            if seen.insert(row.handle.map_or(row.credential.id.as_bytes().to_vec(), |(_, Handle(h))| h.to_vec())) {
-                numbers.push(number);
+        let (mut seen, mut rows) = (HashSet::new(), Vec::new());
+        for row in std::mem::take(&mut batch.rows) {
+            let found_by =
+                row.imported.handle.map_or(row.imported.credential.id.as_bytes().to_vec(), |(_, h)| h.0.to_vec());
+            if seen.insert(found_by) {
                 rows.push(row);
             } else {
-                report.refuse(number, "the same key stands in an earlier line".to_owned());
+                report.refuse(
+                    row.number,
+                    "the same key, or one with the same prefix, stands in an earlier line".to_owned(),
+                );
             }
         }
-        let stored = self.store.imports().stored(&rows)?;
-        for ((number, row), stored) in numbers.into_iter().zip(rows).zip(stored) {
+        let wanted: Vec<_> =
+            rows.iter_mut().map(|row| (row.imported.credential.id, std::mem::take(&mut row.handles))).collect();
+        let stored = self.store.imports().stored(&wanted)?;
+        let mut fresh = Vec::new();
+        for (Row { number, imported, weak, .. }, stored) in rows.into_iter().zip(stored) {
+            let (app, user) = (imported.credential.app, imported.credential.user);
             if stored {
                 report.already += 1;
-            } else if !known(&mut batch.apps, row.credential.app, |app| self.store.apps().by_id(tenant.id, app))? {
-                report.refuse(number, format!("there is no App {} in the tenant", row.credential.app));
-            } else if !known(&mut batch.users, row.credential.user, |user| self.store.users().by_id(tenant.id, user))? {
-                report.refuse(number, format!("there is no User {} in the tenant", row.credential.user));
+            } else if !known(&mut batch.apps, app, |app| self.store.apps().by_id(tenant.id, app))? {
+                report.refuse(number, format!("there is no App {app} in the tenant"));
+            } else if !known(&mut batch.users, user, |user| self.store.users().by_id(tenant.id, user))? {
+                report.refuse(number, format!("there is no User {user} in the tenant"));
             } else {
-                fresh.push(row);
+                report.weak += u64::from(weak);
+                fresh.push(imported);
             }
         }
         let count = fresh.len() as u64;

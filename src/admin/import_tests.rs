@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::admin::tests::{World, world};
+use crate::domain::imported::Algorithm;
 use crate::store::Store as _;
 
 fn request(format: Format) -> ImportRequest {
@@ -31,7 +32,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn sha256(key: &str) -> Vec<u8> {
-    digest(Method::Sha256, key.as_bytes()).to_vec()
+    crate::verify::imported::digest(Algorithm::Sha256, &[key.as_bytes()]).to_vec()
 }
 
 fn rows(world: &World) -> Vec<Credential> {
@@ -45,7 +46,7 @@ fn r6_each_format_is_understood_and_neither_key_nor_digest_is_stored() {
     use base64::Engine as _;
     let key = "sk-0123456789abcdefghij";
     let base64 = base64::engine::general_purpose::STANDARD.encode(sha256(key));
-    let sha512 = hex(&digest(Method::Sha512, key.as_bytes()));
+    let sha512 = hex(&crate::verify::imported::digest(Algorithm::Sha512, &[key.as_bytes()]));
     let cases = [
         (Format::Kong, format!(r#"{{"key":"{key}","consumer":{{"username":"ann"}}}}"#), false, "ann"),
         (Format::Tyk, format!(r#"{{"key_hash":"{}","alias":"ann","expires":0}}"#, hex(&sha256(key))), true, "ann"),
@@ -80,7 +81,7 @@ fn what_does_not_fit_is_named_by_line_and_reason_and_never_by_what_it_holds() {
         format!(r#"{{"key":"{secret}.x"}}"#),
         r#"{"key":"short"}"#.to_owned(),
         format!(r#"{{"sha256":"{secret}"}}"#),
-        format!(r#"{{"bcrypt":"{secret}"}}"#),
+        format!(r#"{{"phc":"$2b$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW","label":"{secret}"}}"#),
         format!(r#"{{"sha256":"{}","salt":"x"}}"#, "zz"),
         good(1),
         good(2).replace('}', r#","app":8}"#),

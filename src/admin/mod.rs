@@ -7,6 +7,7 @@
 
 mod apps;
 mod credentials;
+mod foreign;
 pub mod formats;
 pub mod import;
 mod lifecycle;

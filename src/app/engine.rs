@@ -69,7 +69,8 @@ impl Engine {
             recorder,
             usage: Usage::start(Arc::clone(&store), usage::INTERVAL).map_err(OpenFailure::System)?,
             upgrades: Some(
-                Upgrades::start(Arc::clone(&store), Arc::clone(&opened.clock)).map_err(OpenFailure::System)?,
+                Upgrades::start(Arc::clone(&store), Arc::clone(&opened.clock), Arc::clone(&opened.entropy))
+                    .map_err(OpenFailure::System)?,
             ),
         };
         let authenticator = Arc::new(Authenticator::new(parts, settings.authenticate.clone()));

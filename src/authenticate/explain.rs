@@ -13,8 +13,9 @@ use crate::domain::presented::Scheme;
 use crate::domain::{Credential, CredentialId, CredentialKind, LlmGrants, Presented, Reason};
 use crate::secret::{CredentialText, Secret};
 use crate::store::{LinkedRows, Store, StoreResult};
+use crate::verify::api_key::Sealed;
 use crate::verify::keyring::Ring;
-use crate::verify::{argon, imported, tag};
+use crate::verify::{imported, slow, tag};
 
 const PEPPER: &str = "this process holds the pepper that it was stored under";
 const GENUINE: &str = "its row is as Latchkey wrote it";
@@ -135,37 +136,41 @@ impl Explainer<'_> {
 
     /// A key of another system: found by its handle, proven over its digest.
     fn foreign(&self, mut told: Explanation, text: &[u8], attempt: &Attempt<'_>) -> StoreResult<Explanation> {
-        let handles: Vec<_> = self
-            .store
-            .imports()
-            .methods()?
-            .into_iter()
-            .filter_map(|(method, pepper)| Some(self.ring.of(pepper)?.handle(method, &imported::digest(method, text))))
-            .collect();
+        let handles = imported::handles(self.ring, &imported::methods(self.store)?, text);
         if handles.is_empty() || !LENGTHS.contains(&text.len()) {
             told.steps.clear();
             told.judge("it has the form of a credential, its checksum right", Some(Reason::CredentialForm));
             return Ok(told);
         }
-        let found = self.store.imports().look_up(&handles)?.row;
-        told.judge("it is a key that was imported", found.is_none().then_some(Reason::UnknownCredential));
-        let Some(row) = found else { return Ok(told) };
-        let (held, method) = (self.ring.of(row.verifier.pepper), row.verifier.prehash);
-        told.judge(PEPPER, held.is_none().then_some(Reason::PepperMissing));
-        let genuine = self.ring.is_genuine(&row) == Some(true) && method.is_some();
+        let mut found = self.store.imports().look_up(&handles)?.row;
+        told.judge("it is a key that was imported", found.is_empty().then_some(Reason::UnknownCredential));
+        // Several may begin alike: the one that is proven, or the first.
+        let at = found.iter().position(|row| self.proves(row, text)).unwrap_or(0);
+        if at >= found.len() {
+            return Ok(told);
+        }
+        let row = found.swap_remove(at);
+        let held = self.ring.of(row.verifier.pepper).is_some();
+        told.judge(PEPPER, (!held).then_some(Reason::PepperMissing));
+        let genuine = self.ring.is_genuine(&row) == Some(true) && row.verifier.prehash.is_some();
         told.judge(GENUINE, (!genuine).then_some(Reason::RowForged));
-        match (held, method) {
-            (Some(tagger), Some(method)) if genuine => {
-                let digest = imported::digest(method, text);
-                let proven = match &row.verifier.tag {
-                    Some(stored) => tag::same_tag(stored, &tagger.imported_tag(method, row.tenant, row.id, &digest)),
-                    None => argon::verify(&row.verifier.phc, &digest).unwrap_or(false),
-                };
-                told.judge(SECRET, (!proven).then_some(Reason::WrongSecret));
-            }
-            _ => told.skip(SECRET),
+        if held && genuine {
+            told.judge(SECRET, (!self.proves(&row, text)).then_some(Reason::WrongSecret));
+        } else {
+            told.skip(SECRET);
         }
         self.rest(told, row, attempt)
+    }
+
+    /// Whether a key of another system is the row's.
+    fn proves(&self, row: &Credential, text: &[u8]) -> bool {
+        match imported::seals(self.ring, row, text) {
+            (Sealed::Under { same_secret, genuine_row: true }, made_over) => match row.verifier.tag {
+                Some(_) => same_secret,
+                None => slow::verify(&row.verifier.phc, &made_over).unwrap_or(false),
+            },
+            _ => false,
+        }
     }
 
     fn secret(&self, told: &mut Explanation, row: &Credential, parts: Option<&KeyParts<'_>>) {
@@ -191,7 +196,7 @@ impl Explainer<'_> {
                 let tagger = self.ring.of(row.verifier.pepper).unwrap_or(self.ring.current());
                 tag::same_tag(stored, &tagger.tag(CredentialKind::ApiKey, row.tenant, row.id, parts.body))
             }
-            None => match argon::verify(&row.verifier.phc, parts.body) {
+            None => match slow::verify(&row.verifier.phc, parts.body) {
                 Ok(proven) => proven,
                 Err(_) => return Some(Reason::RowForged),
             },

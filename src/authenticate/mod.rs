@@ -77,9 +77,6 @@ impl Default for Settings {
     }
 }
 
-/// When a refusal of a key of another system leaves: longer than one hash takes.
-pub const FOREIGN_QUANTUM: Duration = Duration::from_millis(100);
-
 /// What was decided. Both are normal results.
 pub enum Decision<'a> {
     /// Yes: as this App and User.
@@ -201,7 +198,7 @@ impl Authenticator {
     async fn hold_back(&self, presented: &Presented<'_>, started_ns: u64) {
         if matches!(presented.scheme(), Scheme::Foreign(_)) {
             let spent = Duration::from_nanos(self.elapsed_ns(started_ns));
-            tokio::time::sleep(FOREIGN_QUANTUM.saturating_sub(spent)).await;
+            tokio::time::sleep(self.verifier.foreign_quantum().saturating_sub(spent)).await;
         }
     }
 

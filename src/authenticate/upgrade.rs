@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Entropy};
 use crate::domain::event::{Actor, DetailKey};
 use crate::domain::{Action, AuditEvent, Subject};
 use crate::store::{Resealed, Store};
+use crate::verify::imported::Reseal;
 
 /// Rows that may wait for the writer.
 const QUEUE: usize = 4_096;
@@ -19,7 +20,7 @@ const BATCH: usize = 256;
 const GATHER: Duration = Duration::from_millis(500);
 
 enum Message {
-    Reseal(Box<Resealed>),
+    Reseal(Reseal),
     Flush(SyncSender<()>),
 }
 
@@ -33,15 +34,15 @@ impl Upgrades {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
+    pub fn start(store: Arc<dyn Store>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> std::io::Result<Self> {
         let (queue, messages) = sync_channel(QUEUE);
-        let run = move || work(store.as_ref(), clock.as_ref(), &messages);
+        let run = move || work(store.as_ref(), clock.as_ref(), entropy.as_ref(), &messages);
         std::thread::Builder::new().name("resealer".to_owned()).spawn(run)?;
         Ok(Self { queue })
     }
 
-    pub(super) fn note(&self, row: Resealed) {
-        let _ = self.queue.try_send(Message::Reseal(Box::new(row)));
+    pub(super) fn note(&self, row: Reseal) {
+        let _ = self.queue.try_send(Message::Reseal(row));
     }
 
     /// Waits until what was noted before is written, for at most `within`. Blocks.
@@ -53,13 +54,15 @@ impl Upgrades {
     }
 }
 
-fn work(store: &dyn Store, clock: &dyn Clock, messages: &Receiver<Message>) {
+fn work(store: &dyn Store, clock: &dyn Clock, entropy: &dyn Entropy, messages: &Receiver<Message>) {
+    // Some need a hash first, and nobody waits for it.
+    let _ = rustix::process::setpriority_process(None, 15);
     let mut rows = Vec::new();
     loop {
         let wait = if rows.is_empty() { Duration::from_secs(3600) } else { GATHER };
         match messages.recv_timeout(wait) {
             Ok(Message::Reseal(row)) => {
-                rows.push(*row);
+                rows.extend(row.finish(entropy));
                 if rows.len() < BATCH {
                     continue;
                 }

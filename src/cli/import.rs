@@ -18,8 +18,8 @@ use crate::verify::argon::Cost;
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum FormatArg {
     #[value(
-        help = "Our own JSON Lines: key, sha256 or sha512 (or phc with credential_id), app, user, label, scopes, cidrs, \
-                not_before, expires_at, entropy"
+        help = "Our own JSON Lines: key, sha256, sha512, hmac_sha256 or hmac_sha512; sha256 or sha512 with salt and prefix, \
+                phc with prefix or credential_id; app, user, label, scopes, cidrs, not_before, expires_at, entropy"
     )]
     Latchkey,
     #[value(help = "Kong key-auth: key, consumer")]
@@ -126,20 +126,21 @@ pub(super) fn import(context: &Context, args: ImportArgs) -> Outcome {
         dry_run: args.dry_run,
         cost: args.argon2,
     };
+    let mut length = None;
     let mut lines: Box<dyn BufRead> = if args.file.as_os_str() == "-" {
         Box::new(std::io::stdin().lock())
     } else {
         let opened = File::open(&args.file);
-        Box::new(BufReader::new(
-            opened.map_err(|error| Failure::usage(format_args!("{}: {error}", args.file.display())))?,
-        ))
+        let file = opened.map_err(|error| Failure::usage(format_args!("{}: {error}", args.file.display())))?;
+        length = file.metadata().ok().map(|metadata| metadata.len());
+        Box::new(BufReader::new(file))
     };
     let admin = context.admin()?;
     let bar = std::io::stderr().is_terminal();
     let progress = |report: &Report| {
         if bar {
-            context
-                .progress(&format!("{} lines, {} imported, {} refused", report.lines, report.imported, report.refused));
+            let told = format!("{} lines, {} imported, {} refused", report.lines, report.imported, report.refused);
+            context.progress(&length.map_or(told.clone(), |length| format!("{} {told}", meter(report.bytes, length))));
         }
     };
     let report = admin.import_keys(&args.tenant, &request, lines.as_mut(), progress)?;
@@ -163,6 +164,14 @@ pub(super) fn import(context: &Context, args: ImportArgs) -> Outcome {
     };
     output::one(context, &view)?;
     Ok(view.refused == 0)
+}
+
+/// How much is done, as a bar.
+fn meter(done: u64, of: u64) -> String {
+    const WIDTH: usize = 30;
+    let percent = usize::try_from(done.saturating_mul(100) / of.max(1)).unwrap_or(100).min(100);
+    let full = percent * WIDTH / 100;
+    format!("[{}{}] {percent:3} %", "#".repeat(full), " ".repeat(WIDTH - full))
 }
 
 /// A key as another store of ours may import it: its stored hash, never its secret.
@@ -223,4 +232,17 @@ pub(super) fn export(context: &Context, args: &ExportArgs) -> Outcome {
         ));
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_as_long_as_what_is_done() {
+        assert_eq!(meter(0, 10), format!("[{}]   0 %", " ".repeat(30)));
+        assert_eq!(meter(5, 10), format!("[{}{}]  50 %", "#".repeat(15), " ".repeat(15)));
+        assert_eq!(meter(11, 10), format!("[{}] 100 %", "#".repeat(30)), "a file that grew");
+        assert_eq!(meter(0, 0), format!("[{}]   0 %", " ".repeat(30)));
+    }
 }

@@ -75,6 +75,9 @@ pub(super) enum KeyCommand {
         /// The tenant
         #[arg(long)]
         tenant: String,
+        /// Only those in force that cost a slow hash at first use: of low entropy, or kept as another system did
+        #[arg(long)]
+        weak: bool,
     },
     /// Show one
     Show {
@@ -119,10 +122,18 @@ pub(super) fn run(context: &Context, command: KeyCommand) -> Outcome {
         KeyCommand::Set(args) => lifecycle::set(context, &admin, *args),
         KeyCommand::Rotate(args) => lifecycle::rotate(context, &admin, &args),
         KeyCommand::Issue(args) => issue(context, &admin, *args),
-        KeyCommand::List { tenant } => {
-            let columns = &["credential_id", "app_id", "user_id", "label", "environment", "status", "expires_at"];
+        KeyCommand::List { tenant, weak } => {
+            let columns = if weak {
+                &["credential_id", "app_id", "user_id", "label", "proof", "created_at", "last_used_at"]
+            } else {
+                &["credential_id", "app_id", "user_id", "label", "environment", "status", "expires_at"]
+            };
             let (mut listing, now_ms) = (Listing::new(context, columns), admin.now_ms());
-            admin.each_key(&tenant, |key| listing.add(&KeyView::new(&tenant, key, now_ms)))?;
+            admin.each_key(&tenant, |key| {
+                if !weak || (key.verifier.tag.is_none() && key.check_validity(now_ms).is_ok()) {
+                    listing.add(&KeyView::new(&tenant, key, now_ms));
+                }
+            })?;
             listing.finish("keys")
         }
         KeyCommand::Show { credential_id } => {

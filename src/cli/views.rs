@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::cli::parse::moment_text;
+use crate::domain::imported::Proof;
 use crate::domain::{App, Credential, Status, Tenant, User};
 
 #[derive(Serialize)]
@@ -139,7 +140,11 @@ impl KeyView {
             replaced_by: credential.replaced.map(|replaced| replaced.by.to_string()),
             grace_until: credential.replaced.map(|replaced| moment_text(replaced.grace_until_ms)),
             decoy: credential.decoy,
-            proof: if credential.verifier.tag.is_some() { "tag" } else { "slow_hash" },
+            proof: match (&credential.verifier.tag, &credential.verifier.prehash) {
+                (Some(_), _) => "tag",
+                (None, Some(prehash)) if matches!(prehash.proof, Proof::Key { .. }) => "hash_of_another_system",
+                (None, _) => "slow_hash",
+            },
             last_used_at: credential.last_used_at_ms.map(moment_text),
             created_by: credential.created_by,
             created_at: moment_text(credential.created_at_ms),

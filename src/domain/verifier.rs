@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::domain::hex;
-use crate::domain::imported::Method;
+use crate::domain::imported::Prehash;
 
 /// HMAC-SHA-256 of a secret under a pepper. Compared in constant time only, hence no `PartialEq`.
 #[derive(Clone)]
@@ -69,16 +69,15 @@ pub struct Peppers {
 /// The stored side of a credential's secret.
 #[derive(Clone)]
 pub struct Verifier {
-    /// Argon2id in PHC string form: the durable record.
+    /// Argon2id in PHC string form: the durable record. Of a key of another system perhaps that system's slow hash.
     pub phc: String,
     /// The tag, for secrets of at least 112 bits; absent for what a person chose. Where it is there
     /// and its pepper is loaded, it alone decides (security rule R4).
     pub tag: Option<Tag>,
     /// The pepper under which the tag and the row's MAC were made.
     pub pepper: PepperFingerprint,
-    /// For a key of another system: how what is presented is digested before it is proven. Such a row is found by
-    /// its handle alone.
-    pub prehash: Option<Method>,
+    /// For a key of another system: how it is found and proven. Such a row is found by its handle alone.
+    pub prehash: Option<Prehash>,
 }
 
 impl fmt::Debug for Verifier {

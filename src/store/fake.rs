@@ -499,22 +499,21 @@ impl Imports for FakeStore {
     fn methods(&self) -> StoreResult<Vec<(Method, PepperFingerprint)>> {
         self.read(|rows| rows.methods.iter().copied().collect())
     }
-    fn look_up(&self, handles: &[Handle]) -> StoreResult<At<Option<Credential>>> {
+    fn look_up(&self, handles: &[Handle]) -> StoreResult<At<Vec<Credential>>> {
         self.reads.fetch_add(1, Ordering::SeqCst);
         self.read(|rows| {
-            let found = rows.handles.iter().find(|(handle, _)| handles.contains(handle));
-            let row = found.and_then(|(_, id)| rows.credentials.get(id)).cloned();
+            let id_of = |handle: &Handle| rows.handles.iter().find(|(known, _)| known == handle).map(|(_, id)| id);
+            let row = handles.iter().filter_map(|handle| rows.credentials.get(id_of(handle)?).cloned()).collect();
             At { position: Position(rows.changes.len() as u64), row }
         })
     }
-    fn stored(&self, wanted: &[Imported]) -> StoreResult<Vec<bool>> {
-        let by_handle = |rows: &Rows, handle: &Handle| rows.handles.iter().any(|(known, _)| known == handle);
+    fn stored(&self, wanted: &[(CredentialId, Vec<Handle>)]) -> StoreResult<Vec<bool>> {
         self.read(|rows| {
-            let stored = wanted.iter().map(|row| match &row.handle {
-                Some((_, handle)) => by_handle(rows, handle),
-                None => rows.credentials.contains_key(&row.credential.id),
-            });
-            stored.collect()
+            let known = |handle: &Handle| rows.handles.iter().any(|(known, _)| known == handle);
+            let stored = |(id, handles): &(CredentialId, Vec<Handle>)| {
+                handles.iter().any(known) || (handles.is_empty() && rows.credentials.contains_key(id))
+            };
+            wanted.iter().map(stored).collect()
         })
     }
     fn import(&self, imported: Vec<Imported>, event: AuditEvent) -> StoreResult<()> {

@@ -226,12 +226,13 @@ pub struct Imported {
 
 /// Keys of other systems.
 pub trait Imports: Send + Sync {
-    /// How what is presented is digested to find one, and under which pepper the handle is.
+    /// What of a presented key one may be found by, and under which pepper the handle is.
     fn methods(&self) -> StoreResult<Vec<(Method, PepperFingerprint)>>;
-    /// For the answer path: by its handles, one indexed read each, with the feed position of the snapshot.
-    fn look_up(&self, handles: &[Handle]) -> StoreResult<At<Option<Credential>>>;
-    /// Which of these are there already: by handle, or by id where one has none.
-    fn stored(&self, rows: &[Imported]) -> StoreResult<Vec<bool>>;
+    /// For the answer path: those of these handles, in their order, one indexed read each, with the feed position of the
+    /// snapshot.
+    fn look_up(&self, handles: &[Handle]) -> StoreResult<At<Vec<Credential>>>;
+    /// Which of these are there already: by any of their handles, or by id where one has none.
+    fn stored(&self, rows: &[(CredentialId, Vec<Handle>)]) -> StoreResult<Vec<bool>>;
     /// Adds all of them with one event, or none: `Exists` where a handle or id is taken, `Missing` as for
     /// [`Credentials::issue`].
     fn import(&self, rows: Vec<Imported>, event: AuditEvent) -> StoreResult<()>;

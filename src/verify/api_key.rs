@@ -135,7 +135,7 @@ pub(super) fn refused(reason: Reason, row: &Credential, rests_on: Option<RestsOn
 }
 
 /// What the seals of a row say.
-pub(super) enum Sealed {
+pub enum Sealed {
     /// We hold its pepper.
     Under {
         /// Whether its tag is the presented secret's.

@@ -1,4 +1,5 @@
-//! Argon2id: making the durable record of a secret, and proving secrets that have no tag. [`super::pool`] says when.
+//! Argon2id: making the durable record of a secret, and what proves secrets that have no tag. [`super::pool`] says when,
+//! [`super::slow`] knows the hashes of other systems.
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -30,13 +31,16 @@ const OUTPUT_LEN: usize = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
     /// The cost is outside what is allowed.
-    #[error("argon2 cost out of bounds: at most m={} KiB, t={}, p={}", MAX_COST.memory_kib, MAX_COST.passes, MAX_COST.lanes)]
+    #[error(
+        "argon2 cost out of bounds: at most m={} KiB, t={}, p={} (bcrypt 12, scrypt ln=16,r=8,p=2, pbkdf2 i=1200000)",
+        MAX_COST.memory_kib, MAX_COST.passes, MAX_COST.lanes
+    )]
     Cost,
     /// No randomness for the salt.
     #[error("no randomness for a salt")]
     Entropy,
-    /// A stored hash that is not Argon2id in PHC form.
-    #[error("the stored hash is not an argon2id PHC string")]
+    /// A stored hash of no kind that is known here.
+    #[error("not a stored hash of a kind that is known here")]
     Phc,
 }
 
@@ -52,13 +56,11 @@ impl Buffer {
         self.0.get_mut(..params.block_count()).unwrap_or_default()
     }
 
-    fn fill(&mut self, params: Params, secret: &[u8], salt: &[u8]) -> Result<Zeroizing<[u8; OUTPUT_LEN]>, HashError> {
-        let mut output = Zeroizing::new([0; OUTPUT_LEN]);
-        let blocks = self.blocks(&params);
-        let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let result = argon.hash_password_into_with_memory(secret, salt, output.as_mut(), &mut *blocks);
+    fn fill(&mut self, argon: &Argon2<'_>, secret: &[u8], salt: &[u8], output: &mut [u8]) -> Result<(), HashError> {
+        let blocks = self.blocks(argon.params());
+        let result = argon.hash_password_into_with_memory(secret, salt, output, &mut *blocks);
         blocks.iter_mut().for_each(Block::zeroize);
-        result.map(|()| output).map_err(|_| HashError::Cost)
+        result.map_err(|_| HashError::Cost)
     }
 }
 
@@ -70,7 +72,9 @@ pub fn hash(cost: Cost, secret: &[u8], entropy: &dyn Entropy) -> Result<String, 
     let params = checked_params(cost)?;
     let mut salt = [0; SALT_LEN];
     entropy.fill(&mut salt).map_err(|_| HashError::Entropy)?;
-    let output = Buffer::default().fill(params.clone(), secret, &salt)?;
+    let mut output = Zeroizing::new([0; OUTPUT_LEN]);
+    let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    Buffer::default().fill(&argon, secret, &salt, output.as_mut())?;
     let phc = PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
@@ -89,38 +93,40 @@ fn checked_params(cost: Cost) -> Result<Params, HashError> {
     Params::new(memory_kib, passes, lanes, Some(OUTPUT_LEN)).map_err(|_| HashError::Cost)
 }
 
-fn parts(phc: &str) -> Result<(Params, Salt, Output), HashError> {
-    let phc = PasswordHash::new(phc).map_err(|_| HashError::Phc)?;
-    if phc.algorithm != Algorithm::Argon2id.ident() || phc.version != Some(Version::V0x13.into()) {
-        return Err(HashError::Phc);
+/// A stored hash of any of the three variants, its cost within bounds.
+pub(super) struct Stored {
+    argon: Argon2<'static>,
+    salt: Salt,
+    expected: Output,
+}
+
+impl Stored {
+    pub(super) fn parse(phc: &str) -> Result<Self, HashError> {
+        let phc = PasswordHash::new(phc).map_err(|_| HashError::Phc)?;
+        let algorithm = Algorithm::try_from(phc.algorithm.as_str()).map_err(|_| HashError::Phc)?;
+        let version = phc.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(|_| HashError::Phc)?;
+        let params = Params::try_from(&phc).map_err(|_| HashError::Phc)?;
+        let (Some(salt), Some(expected)) = (phc.salt, phc.hash) else { return Err(HashError::Phc) };
+        let cost = Cost { memory_kib: params.m_cost(), passes: params.t_cost(), lanes: params.p_cost() };
+        checked_params(cost)?;
+        Ok(Self { argon: Argon2::new(algorithm, version, params), salt, expected })
     }
-    let params = Params::try_from(&phc).map_err(|_| HashError::Phc)?;
-    let cost = Cost { memory_kib: params.m_cost(), passes: params.t_cost(), lanes: params.p_cost() };
-    let params = checked_params(cost)?;
-    let (Some(salt), Some(expected)) = (phc.salt, phc.hash) else { return Err(HashError::Phc) };
-    Ok((params, salt, expected))
+
+    pub(super) fn matches(&self, buffer: &mut Buffer, secret: &[u8]) -> Result<bool, HashError> {
+        let mut output = Zeroizing::new(vec![0; self.expected.len()]);
+        buffer.fill(&self.argon, secret, self.salt.as_ref(), &mut output)?;
+        Ok(equal_in_constant_time(&output, self.expected.as_bytes()))
+    }
 }
 
-pub(super) fn matches(buffer: &mut Buffer, phc: &str, secret: &[u8]) -> Result<bool, HashError> {
-    let (params, salt, expected) = parts(phc)?;
-    let output = buffer.fill(params, secret, salt.as_ref())?;
-    Ok(equal_in_constant_time(output.as_ref(), expected.as_bytes()))
-}
-
-/// Whether a stored hash can be used: Argon2id, its cost within bounds.
+/// Whether a stored hash is one as we make them: Argon2id, its cost within bounds.
 ///
 /// # Errors
-/// When it cannot.
+/// When it is not.
 pub fn check(phc: &str) -> Result<(), HashError> {
-    parts(phc).map(drop)
-}
-
-/// Whether `secret` is the one that `phc` was made of, on the calling thread, which must not be an async one.
-///
-/// # Errors
-/// When the stored hash cannot be used.
-pub fn verify(phc: &str, secret: &[u8]) -> Result<bool, HashError> {
-    matches(&mut Buffer::default(), phc, secret)
+    let stored = Stored::parse(phc)?;
+    let ours = phc.starts_with("$argon2id$v=19$") && stored.expected.len() == OUTPUT_LEN;
+    if ours { Ok(()) } else { Err(HashError::Phc) }
 }
 
 #[cfg(test)]
@@ -135,17 +141,18 @@ mod tests {
         let phc = hash(CHEAP, b"secret", &SystemEntropy).unwrap();
         assert!(phc.starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
         let mut buffer = Buffer::default();
-        assert_eq!(matches(&mut buffer, &phc, b"secret"), Ok(true));
-        assert_eq!(matches(&mut buffer, &phc, b"Secret"), Ok(false));
+        let stored = Stored::parse(&phc).unwrap();
+        assert_eq!(stored.matches(&mut buffer, b"secret"), Ok(true));
+        assert_eq!(stored.matches(&mut buffer, b"Secret"), Ok(false));
         assert!(buffer.0.iter().all(|block| block.as_ref().iter().all(|&word| word == 0)), "the buffer is wiped");
     }
 
     #[test]
     fn r12_a_hash_that_asks_for_too_much_is_refused_unread() {
         let phc = "$argon2id$v=19$m=4194304,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
-        assert_eq!(matches(&mut Buffer::default(), phc, b"x"), Err(HashError::Cost));
+        assert_eq!(check(phc), Err(HashError::Cost));
         for bad in ["", "plain", "$argon2i$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo", "$2b$12$abc"] {
-            assert_eq!(matches(&mut Buffer::default(), bad, b"x"), Err(HashError::Phc), "{bad}");
+            assert_eq!(check(bad), Err(HashError::Phc), "{bad}");
         }
     }
 }

@@ -1,31 +1,131 @@
-//! Proves keys that other systems made. They carry no id: what is presented is digested by each method in use, and found by
-//! a keyed handle of the digest (rule R6).
+//! Proves keys that other systems made. They carry no id of ours: what is presented is turned into what each method in use
+//! finds keys by, and found by a keyed handle of that (rule R6).
 //!
-//! The work follows from the methods in use and never from what is found: one digest and one handle a method, one read,
-//! one tag, one row MAC. Argon2id runs for secrets of low entropy, so refusals are released by a timer (rule R13).
+//! A key that was proven by a salted digest or another system's hash is proven by its own digest from then on. Slow hashes run for
+//! secrets of low entropy, and where another system's hash is all that is known, so refusals are released by a timer
+//! (rule R13).
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use sha2::{Digest as _, Sha256, Sha512};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::{Sha256, Sha512};
 use zeroize::Zeroizing;
 
-use crate::domain::imported::{Handle, LENGTHS, Method};
+use crate::clock::Entropy;
+use crate::domain::imported::{Algorithm, Handle, HmacKeyId, LENGTHS, Method, Prehash, Proof};
 use crate::domain::presented::Scheme;
-use crate::domain::{CredentialId, PepperFingerprint, Presented, Reason, Tag};
+use crate::domain::{Credential, CredentialId, PepperFingerprint, Presented, Reason, Tag, hex};
 use crate::secret::equal_in_constant_time;
-use crate::store::{Resealed, StoreResult};
+use crate::store::{Resealed, Store, StoreResult};
 use crate::verify::api_key::{Sealed, absent, refused};
-use crate::verify::{Asked, Refused, RestsOn, Verified, Verifier, tag};
+use crate::verify::keyring::{Keyring, Ring};
+use crate::verify::{Asked, Refused, RestsOn, Verified, Verifier, argon, tag};
 
 /// The methods in use, each with the pepper of its handles.
 pub type Methods = Vec<(Method, PepperFingerprint)>;
 
-/// The digest of a key by a method.
-pub fn digest(method: Method, key: &[u8]) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new(match method {
-        Method::Sha256 => Sha256::digest(key).to_vec(),
-        Method::Sha512 => Sha512::digest(key).to_vec(),
-    })
+/// Most methods of a store: each costs a digest and a read for everything that may be a key of another system.
+pub const MOST_METHODS: usize = 8;
+
+/// When a refusal leaves: longer than one Argon2id hash of ours takes.
+pub const QUANTUM: Duration = Duration::from_millis(100);
+/// The same where keys are proven by other systems' hashes, which may take longer.
+pub const SLOW_QUANTUM: Duration = Duration::from_secs(1);
+
+/// The constant key of another system's HMAC. Its presence in a store's methods is its name alone.
+pub struct HmacKey {
+    id: HmacKeyId,
+    key: Zeroizing<Vec<u8>>,
+}
+
+impl HmacKey {
+    /// Bytes of one.
+    pub const LENGTHS: std::ops::RangeInclusive<usize> = 8..=128;
+
+    /// From hexadecimal digits.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let key = Zeroizing::new(hex::decode(std::str::from_utf8(text).ok()?)?);
+        if !Self::LENGTHS.contains(&key.len()) {
+            return None;
+        }
+        let named = Self { id: HmacKeyId([0; 8]), key };
+        let name = named.digest(Algorithm::Sha256, b"latchkey import hmac key v1");
+        Some(Self { id: HmacKeyId(*name.first_chunk()?), ..named })
+    }
+
+    /// Names it.
+    pub fn id(&self) -> HmacKeyId {
+        self.id
+    }
+
+    fn digest(&self, algorithm: Algorithm, text: &[u8]) -> Zeroizing<Vec<u8>> {
+        // A key of any length will do (RFC 2104 section 3).
+        let digest = match algorithm {
+            Algorithm::Sha256 => Hmac::<Sha256>::new_from_slice(&self.key)
+                .map(|mac| mac.chain_update(text).finalize().into_bytes().to_vec()),
+            Algorithm::Sha512 => Hmac::<Sha512>::new_from_slice(&self.key)
+                .map(|mac| mac.chain_update(text).finalize().into_bytes().to_vec()),
+        };
+        Zeroizing::new(digest.unwrap_or_default())
+    }
+}
+
+/// A digest of several parts after one another.
+pub fn digest(algorithm: Algorithm, parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
+    fn of<D: sha2::Digest>(parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(parts.iter().fold(D::new(), D::chain_update).finalize().to_vec())
+    }
+    match algorithm {
+        Algorithm::Sha256 => of::<Sha256>(parts),
+        Algorithm::Sha512 => of::<Sha512>(parts),
+    }
+}
+
+/// What a key is found by; none where its HMAC's key is not held here, or it is no longer than its public beginning.
+pub fn value(method: Method, key: &[u8], held: &[HmacKey]) -> Option<Zeroizing<Vec<u8>>> {
+    match method {
+        Method::Digest(algorithm) => Some(digest(algorithm, &[key])),
+        Method::Hmac(algorithm, id) => {
+            held.iter().find(|key| key.id == id).map(|constant| constant.digest(algorithm, key))
+        }
+        Method::Prefix(length) => {
+            let (prefix, rest) = key.split_at_checked(usize::from(length))?;
+            (!rest.is_empty()).then(|| Zeroizing::new(prefix.to_vec()))
+        }
+    }
+}
+
+/// What a key's stored hash or tag is made over.
+pub fn secret(prehash: &Prehash, key: &[u8], held: &[HmacKey]) -> Option<Zeroizing<Vec<u8>>> {
+    match &prehash.proof {
+        Proof::Found => value(prehash.found_by, key, held),
+        Proof::Digest(algorithm) => Some(digest(*algorithm, &[key])),
+        Proof::Key { .. } => Some(Zeroizing::new(key.to_vec())),
+        Proof::Salted { algorithm, salt, first: true } => Some(digest(*algorithm, &[salt, key])),
+        Proof::Salted { algorithm, salt, first: false } => Some(digest(*algorithm, &[key, salt])),
+    }
+}
+
+/// The methods in use, in the order in which they are tried: what covers the whole key, then the longest beginning.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn methods(store: &dyn Store) -> StoreResult<Methods> {
+    let mut methods = store.imports().methods()?;
+    methods.sort_by_key(|(method, _)| match method {
+        Method::Prefix(length) => u16::from(u8::MAX) + 1 - u16::from(*length),
+        Method::Digest(_) | Method::Hmac(..) => 0,
+    });
+    Ok(methods)
+}
+
+/// The handles that a key may be found by.
+pub fn handles(ring: &Ring, methods: &[(Method, PepperFingerprint)], key: &[u8]) -> Vec<Handle> {
+    let handle = |(method, pepper): &(Method, PepperFingerprint)| {
+        Some(ring.of(*pepper)?.handle(*method, &value(*method, key, ring.hmac_keys())?))
+    };
+    methods.iter().filter_map(handle).collect()
 }
 
 impl Verifier {
@@ -34,12 +134,32 @@ impl Verifier {
         !self.methods.load().is_empty()
     }
 
-    /// Learns which methods are in use.
+    /// When a refusal of a key of another system leaves.
+    pub fn foreign_quantum(&self) -> Duration {
+        let slow = self.methods.load().iter().any(|(method, _)| matches!(method, Method::Prefix(_)));
+        if slow { SLOW_QUANTUM } else { QUANTUM }
+    }
+
+    /// Learns which methods are in use, and reads the source of peppers again where the key of one of them is not held.
+    /// Blocks: not for an async thread.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn reload_methods(&self) -> StoreResult<()> {
-        self.methods.store(Arc::new(self.store.imports().methods()?));
+        let methods = methods(self.store.as_ref())?;
+        let missing = |method: &Method| match method {
+            Method::Hmac(_, id) => !self.keyring.ring().hmac_keys().iter().any(|key| key.id == *id),
+            Method::Digest(_) | Method::Prefix(_) => false,
+        };
+        if methods.iter().any(|(method, _)| missing(method)) {
+            if let Err(error) = self.keyring.reload(&self.store.peppers().list()?) {
+                tracing::warn!(%error, "the source of peppers could not be read again");
+            }
+            for (method, _) in methods.iter().filter(|(method, _)| missing(method)) {
+                tracing::error!(%method, "the source of peppers has no hmac: line for keys that were imported: they are refused");
+            }
+        }
+        self.methods.store(Arc::new(methods));
         Ok(())
     }
 
@@ -48,69 +168,127 @@ impl Verifier {
         if methods.is_empty() || !LENGTHS.contains(&text.len()) {
             return Err(Reason::CredentialForm.into());
         }
-        let digests: Vec<(Method, Zeroizing<Vec<u8>>)> =
-            Method::ALL.iter().map(|&method| (method, digest(method, text))).collect();
-        let of = |method: Method| digests.iter().find(|(m, _)| *m == method).map_or(&[][..], |(_, d)| d.as_slice());
-        let ring = self.keyring.ring();
-        let handle = |(method, pepper): &(Method, PepperFingerprint)| {
-            ring.of(*pepper).map(|tagger| tagger.handle(*method, of(*method)))
-        };
-        let handles: Vec<Handle> = methods.iter().filter_map(handle).collect();
+        let handles = handles(&self.keyring.ring(), &methods, text);
         let found = self.store.imports().look_up(&handles).map_err(|_| Reason::StoreUnavailable)?;
         let position = found.position;
-        let dummy;
-        let row = if let Some(row) = &found.row {
-            row
-        } else {
-            dummy = absent(CredentialId::from_bytes([0; 16]), ring.current());
-            &dummy
-        };
-        let held = ring.of(row.verifier.pepper);
-        let tagger = held.unwrap_or(ring.current());
-        let method = row.verifier.prehash.unwrap_or(Method::Sha256);
-        let presented = tagger.imported_tag(method, row.tenant, row.id, of(method));
-        let zero = Tag([0; 32]);
-        let same_secret = tag::same_tag(row.verifier.tag.as_ref().unwrap_or(&zero), &presented);
-        let genuine_row = equal_in_constant_time(&tagger.credential_mac(row), &row.row_mac);
-        // A row that was not imported is not found by a handle, whatever the table of handles says.
-        let genuine_row = genuine_row && row.verifier.prehash.is_some();
-        let sealed = if held.is_some() { Sealed::Under { same_secret, genuine_row } } else { Sealed::Unknown };
-        drop(ring);
         let rests_on = |credential| Some(RestsOn { position, credential, linked: None, until_ms: None });
-        let Some(row) = found.row else {
+        if found.row.is_empty() {
+            let ring = self.keyring.ring();
+            // The same work as for one that is there.
+            let _ = seals(&ring, &absent(CredentialId::from_bytes([0; 16]), ring.current()), text);
             return Err(Refused { reason: Reason::UnknownCredential, known: None, rests_on: rests_on(None) });
-        };
-        match self.judge(&row, sealed, of(method), asked, now_ms).await {
-            Ok(()) => Ok(Verified { credential: row, position }),
-            Err(reason) => Err(refused(reason, &row, rests_on(Some(row.id)))),
         }
+        // Several may begin alike. A refusal that rests on more than one row is not remembered.
+        let alone = found.row.len() == 1;
+        let mut refusal = None;
+        for row in found.row {
+            let (sealed, secret) = seals(&self.keyring.ring(), &row, text);
+            match self.judge(&row, sealed, &secret, asked, now_ms).await {
+                Ok(()) => return Ok(Verified { credential: row, position }),
+                Err(reason) => {
+                    let rests_on = rests_on(Some(row.id)).filter(|_| alone);
+                    refusal.get_or_insert(refused(reason, &row, rests_on));
+                }
+            }
+        }
+        Err(refusal.unwrap_or_else(|| Reason::UnknownCredential.into()))
     }
 
-    /// The row of a proven key of another system under the current pepper, with its handle; none if it is there already.
-    pub(super) fn reseal_imported(&self, text: &[u8], row: &crate::domain::Credential) -> Option<Resealed> {
-        let method = row.verifier.prehash?;
+    /// The row of a proven key of another system as it is kept from now on: proven by its own digest, under the current
+    /// pepper; none if it is so already. What it is found by stays, so that an import of the same line still finds it.
+    pub(super) fn reseal_imported(&self, text: &[u8], row: &Credential) -> Option<Reseal> {
+        let prehash = row.verifier.prehash.as_ref()?;
         let ring = self.keyring.ring();
-        let current = ring.current();
-        if row.verifier.pepper == current.fingerprint() {
+        if row.verifier.pepper == ring.current().fingerprint() && prehash.is_settled() {
             return None;
         }
-        let digest = digest(method, text);
-        let mut sealed = row.clone();
         // What had no tag for its low entropy never gets one.
-        sealed.verifier.tag =
-            row.verifier.tag.as_ref().map(|_| current.imported_tag(method, row.tenant, row.id, &digest));
-        sealed.verifier.pepper = current.fingerprint();
-        let row_mac = current.credential_mac(&sealed);
-        let handle = Some((method, current.handle(method, &digest)));
-        Some(Resealed { id: row.id, was: row.row_mac, verifier: sealed.verifier, row_mac, handle })
+        let high = row.verifier.tag.is_some() || prehash.proof == Proof::Key { high: true };
+        let (was, mut row) = (row.row_mac, row.clone());
+        let settled = prehash.is_settled();
+        if !settled {
+            row.verifier.prehash =
+                Some(Prehash { found_by: prehash.found_by, proof: Proof::Digest(Algorithm::Sha256) });
+            row.verifier.phc.clear();
+        }
+        let value = value(prehash.found_by, text, ring.hmac_keys())?;
+        let digest = secret(row.verifier.prehash.as_ref()?, text, ring.hmac_keys())?;
+        let job = Settle { keyring: Arc::clone(&self.keyring), was, row, digest, value };
+        Some(if settled || high { Reseal::Done(Box::new(job.seal(high)?)) } else { Reseal::Hash(Box::new(job)) })
     }
 
     /// A row sealed anew from what was presented, if that is worth it.
-    pub fn reseal(&self, presented: &Presented<'_>, row: &crate::domain::Credential) -> Option<Resealed> {
+    pub fn reseal(&self, presented: &Presented<'_>, row: &Credential) -> Option<Reseal> {
         match presented.scheme() {
-            Scheme::Key(parts) => self.reseal_key(&parts, row),
+            Scheme::Key(parts) => self.reseal_key(&parts, row).map(|row| Reseal::Done(Box::new(row))),
             Scheme::Foreign(text) => self.reseal_imported(text, row),
             Scheme::Jwt => None,
         }
     }
 }
+
+/// What the seals of a row say of a presented key, and what its hash is made over.
+pub fn seals(ring: &Ring, row: &Credential, text: &[u8]) -> (Sealed, Zeroizing<Vec<u8>>) {
+    let held = ring.of(row.verifier.pepper);
+    let tagger = held.unwrap_or(ring.current());
+    let prehash = row.verifier.prehash.as_ref().unwrap_or(&Prehash::SHA256);
+    let made_over = secret(prehash, text, ring.hmac_keys());
+    let provable = made_over.is_some();
+    let made_over = made_over.unwrap_or_default();
+    let presented = tagger.imported_tag(prehash, row.tenant, row.id, &made_over);
+    let zero = Tag([0; 32]);
+    let same_secret = tag::same_tag(row.verifier.tag.as_ref().unwrap_or(&zero), &presented) && provable;
+    let genuine_row = equal_in_constant_time(&tagger.credential_mac(row), &row.row_mac);
+    // A row that was not imported is not found by a handle, whatever the table of handles says.
+    let genuine_row = genuine_row && row.verifier.prehash.is_some();
+    let sealed = if held.is_some() { Sealed::Under { same_secret, genuine_row } } else { Sealed::Unknown };
+    (sealed, made_over)
+}
+
+/// A row that is worth sealing anew.
+pub enum Reseal {
+    /// As it is to be stored.
+    Done(Box<Resealed>),
+    /// After a slow hash.
+    Hash(Box<Settle>),
+}
+
+impl Reseal {
+    /// The row as it is to be stored. May take as long as a slow hash.
+    pub fn finish(self, entropy: &dyn Entropy) -> Option<Resealed> {
+        match self {
+            Self::Done(row) => Some(*row),
+            Self::Hash(mut job) => {
+                job.row.verifier.phc = argon::hash(argon::DEFAULT_COST, &job.digest, entropy).ok()?;
+                job.seal(false)
+            }
+        }
+    }
+}
+
+/// A key that was seen, to be kept by its digest.
+pub struct Settle {
+    keyring: Arc<Keyring>,
+    was: [u8; 32],
+    row: Credential,
+    digest: Zeroizing<Vec<u8>>,
+    value: Zeroizing<Vec<u8>>,
+}
+
+impl Settle {
+    fn seal(mut self, tagged: bool) -> Option<Resealed> {
+        let ring = self.keyring.ring();
+        let current = ring.current();
+        let prehash = self.row.verifier.prehash.clone()?;
+        self.row.verifier.tag =
+            tagged.then(|| current.imported_tag(&prehash, self.row.tenant, self.row.id, &self.digest));
+        self.row.verifier.pepper = current.fingerprint();
+        let row_mac = current.credential_mac(&self.row);
+        let handle = Some((prehash.found_by, current.handle(prehash.found_by, &self.value)));
+        Some(Resealed { id: self.row.id, was: self.was, verifier: self.row.verifier, row_mac, handle })
+    }
+}
+
+#[cfg(test)]
+#[path = "imported_tests.rs"]
+mod tests;

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use crate::domain::{Credential, PepperFingerprint, Peppers};
 use crate::secret::equal_in_constant_time;
+use crate::verify::imported::HmacKey;
 use crate::verify::pepper::{PepperError, Source};
 use crate::verify::tag::{PepperLength, Tagger};
 
@@ -41,12 +42,14 @@ pub struct Ring {
     current: Arc<Tagger>,
     others: Vec<Arc<Tagger>>,
     lost: Vec<(PepperFingerprint, i64)>,
+    hmac: Vec<HmacKey>,
 }
 
 impl Ring {
     fn read(source: &Source, state: &Peppers) -> Result<Self, KeyringError> {
         let mut taggers = Vec::new();
-        for pepper in source.read()? {
+        let kept = source.read_all()?;
+        for pepper in kept.peppers {
             let tagger = Arc::new(Tagger::new(&pepper)?);
             let retired = |v: &crate::domain::PepperVersion| v.retired_at_ms.is_some();
             let known = state.versions.iter().find(|version| version.fingerprint == tagger.fingerprint());
@@ -70,7 +73,7 @@ impl Ring {
             // Nobody without the pepper starts a recovery by writing into the file.
             equal_in_constant_time(&mac, &lost.mac).then_some((version.fingerprint, lost.until_ms))
         });
-        Ok(Self { lost: lost.collect(), current, others: taggers })
+        Ok(Self { lost: lost.collect(), current, others: taggers, hmac: kept.hmac })
     }
 
     /// The one that new rows get.
@@ -106,6 +109,11 @@ impl Ring {
         }
     }
 
+    /// Constant keys of other systems' HMACs.
+    pub fn hmac_keys(&self) -> &[HmacKey] {
+        &self.hmac
+    }
+
     /// Fingerprints of all that are held, the current one first.
     pub fn fingerprints(&self) -> Vec<PepperFingerprint> {
         std::iter::once(&self.current).chain(&self.others).map(|tagger| tagger.fingerprint()).collect()
@@ -121,7 +129,7 @@ pub struct Keyring {
 impl Keyring {
     /// Of one pepper that is in hand: for a new store, and tests.
     pub fn single(tagger: Arc<Tagger>) -> Self {
-        let ring = Ring { current: tagger, others: Vec::new(), lost: Vec::new() };
+        let ring = Ring { current: tagger, others: Vec::new(), lost: Vec::new(), hmac: Vec::new() };
         Self { ring: ArcSwap::from_pointee(ring), source: None }
     }
 

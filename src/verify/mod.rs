@@ -10,6 +10,7 @@ pub mod imported;
 pub mod keyring;
 pub mod pepper;
 pub mod pool;
+pub mod slow;
 pub mod tag;
 
 use std::sync::Arc;

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::Entropy;
 use crate::secret::{Pepper, Secret};
+use crate::verify::imported::HmacKey;
 use crate::verify::tag::PEPPER_LEN;
 
 /// The file's name in a data directory.
@@ -42,7 +43,9 @@ pub enum PepperError {
         owner: u32,
     },
     /// Not lines of 64 hexadecimal digits.
-    #[error("{source_name} holds no pepper: expected 64 hexadecimal digits a line, at most {MOST} lines")]
+    #[error(
+        "{source_name} holds no pepper: expected 64 hexadecimal digits a line, at most {MOST} lines (and hmac: lines)"
+    )]
     Malformed {
         /// Which source.
         source_name: String,
@@ -84,8 +87,20 @@ pub enum PepperError {
 pub const ENVIRONMENT: &str = "LATCHKEY_PEPPER";
 /// Most peppers of a source.
 const MOST: usize = 8;
+/// What a line with the constant key of another system's HMAC begins with; the key follows in hexadecimal.
+const HMAC: &[u8] = b"hmac:";
+/// Most such lines.
+const MOST_HMAC: usize = 4;
 /// How long a pepper command may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a source holds.
+pub struct Kept {
+    /// The peppers, in their order.
+    pub peppers: Vec<Secret<Pepper>>,
+    /// Constant keys of other systems' HMACs, by which keys that were imported from there are found.
+    pub hmac: Vec<HmacKey>,
+}
 
 /// Where the peppers of a process are.
 #[derive(Clone)]
@@ -119,8 +134,16 @@ impl Source {
     ///
     /// # Errors
     /// When there is none, or it is exposed or malformed.
-    #[expect(clippy::disallowed_methods, reason = "the variable's text is parsed here")]
     pub fn read(&self) -> Result<Vec<Secret<Pepper>>, PepperError> {
+        self.read_all().map(|kept| kept.peppers)
+    }
+
+    /// All that the source holds. Blocks.
+    ///
+    /// # Errors
+    /// As [`Source::read`].
+    #[expect(clippy::disallowed_methods, reason = "the variable's text is parsed here")]
+    pub fn read_all(&self) -> Result<Kept, PepperError> {
         match self {
             Self::File(path) => self.parse(&read_file(path)?),
             Self::Environment(None) => Err(PepperError::Unset),
@@ -129,10 +152,16 @@ impl Source {
         }
     }
 
-    fn parse(&self, text: &[u8]) -> Result<Vec<Secret<Pepper>>, PepperError> {
+    fn parse(&self, text: &[u8]) -> Result<Kept, PepperError> {
         let lines = text.split(|&c| c == b'\n' || c == b',').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
-        let peppers = lines.map(parse).collect::<Option<Vec<_>>>().filter(|all| (1..=MOST).contains(&all.len()));
-        peppers.ok_or_else(|| PepperError::Malformed { source_name: self.to_string() })
+        let (hmac, peppers): (Vec<_>, Vec<_>) = lines.partition(|line| line.starts_with(HMAC));
+        let peppers = peppers.into_iter().map(parse).collect::<Option<Vec<_>>>();
+        let hmac = hmac.into_iter().map(|line| HmacKey::parse(line.get(HMAC.len()..)?)).collect::<Option<Vec<_>>>();
+        let peppers = peppers.filter(|all| (1..=MOST).contains(&all.len()));
+        match (peppers, hmac.filter(|all| all.len() <= MOST_HMAC)) {
+            (Some(peppers), Some(hmac)) => Ok(Kept { peppers, hmac }),
+            _ => Err(PepperError::Malformed { source_name: self.to_string() }),
+        }
     }
 }
 
@@ -163,7 +192,8 @@ fn run(words: &[String]) -> Result<Zeroizing<Vec<u8>>, PepperError> {
 }
 
 /// Most bytes of a source.
-const FILE_MOST: usize = (2 * PEPPER_LEN + 2) * (MOST + 1);
+const FILE_MOST: usize =
+    (2 * PEPPER_LEN + 2) * (MOST + 1) + (HMAC.len() + 2 * *HmacKey::LENGTHS.end() + 2) * (MOST_HMAC + 1);
 
 /// A new pepper as a line of its source.
 ///

@@ -20,7 +20,8 @@ use zeroize::Zeroizing;
 
 use crate::domain::{CredentialId, TenantId};
 use crate::fair_cache::Digest;
-use crate::verify::argon::{Buffer, HashError, matches};
+use crate::verify::argon::{Buffer, HashError};
+use crate::verify::slow::matches;
 
 const IDLE: Duration = Duration::from_secs(5);
 /// Jobs of one credential that may wait.

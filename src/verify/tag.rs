@@ -10,7 +10,7 @@ use sha2::Sha256;
 
 use crate::domain::credential::{Credential, CredentialKind, Status};
 use crate::domain::ids::{CredentialId, TenantId};
-use crate::domain::imported::{Handle, Method};
+use crate::domain::imported::{Handle, Method, Prehash};
 use crate::domain::operator::Operator;
 use crate::domain::verifier::{PepperFingerprint, Tag, Verifier};
 use crate::secret::{Pepper, Secret, equal_in_constant_time};
@@ -69,15 +69,16 @@ impl Tagger {
 
     /// The tag of a key of another system, over its digest: in a domain of its own, so that no digest is ever a secret of
     /// ours (rule R6).
-    pub fn imported_tag(&self, method: Method, tenant: TenantId, id: CredentialId, digest: &[u8]) -> Tag {
+    pub fn imported_tag(&self, prehash: &Prehash, tenant: TenantId, id: CredentialId, digest: &[u8]) -> Tag {
         self.computed.fetch_add(1, Ordering::Relaxed);
-        let parts: [&[u8]; 4] = [method.as_str().as_bytes(), tenant.as_bytes(), id.as_bytes(), digest];
+        let prehash = prehash.to_string();
+        let parts: [&[u8]; 4] = [prehash.as_bytes(), tenant.as_bytes(), id.as_bytes(), digest];
         Tag(finish(Hmac::clone(&self.keyed), b"latchkey imported tag v1", &parts))
     }
 
     /// What a key of another system is found by.
-    pub fn handle(&self, method: Method, digest: &[u8]) -> Handle {
-        Handle(finish(Hmac::clone(&self.keyed), b"latchkey handle v1", &[method.as_str().as_bytes(), digest]))
+    pub fn handle(&self, method: Method, value: &[u8]) -> Handle {
+        Handle(finish(Hmac::clone(&self.keyed), b"latchkey handle v1", &[method.to_string().as_bytes(), value]))
     }
 
     /// The MAC over everything that a credential's row asserts.
@@ -118,9 +119,9 @@ impl Tagger {
         if row.decoy {
             fields.bytes(b"decoy");
         }
-        if let Some(method) = row.verifier.prehash {
+        if let Some(prehash) = &row.verifier.prehash {
             fields.bytes(b"prehash");
-            fields.bytes(method.as_str().as_bytes());
+            fields.bytes(prehash.to_string().as_bytes());
         }
         self.mac(&fields)
     }

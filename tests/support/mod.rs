@@ -21,6 +21,7 @@
 pub mod calls;
 pub mod fakes;
 pub mod host;
+pub mod in_process;
 pub mod life;
 pub mod proc;
 pub mod secrets;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use crate::domain::credential::{Replaced, RevocationReason};
-use crate::domain::imported::{Handle, Method};
+use crate::domain::imported::{Handle, Prehash};
 use crate::domain::{
     AppId, AuditEvent, Credential, CredentialId, Environment, Generation, PepperFingerprint, Position, Status, Subject,
     TenantId, UserId, Verifier,
@@ -102,13 +102,13 @@ fn write_verifier(transaction: &Transaction<'_>, c: &Credential) -> rusqlite::Re
             c.verifier.phc,
             c.verifier.tag.as_ref().map(|tag| tag.0),
             c.verifier.pepper.0,
-            c.verifier.prehash.map(Method::as_str)
+            c.verifier.prehash.as_ref().map(Prehash::to_string)
         ])
         .map(drop)
 }
 
-/// By handles: the feed's position, and the credential of the first that is there.
-pub(super) fn by_handles(connection: &Connection, handles: &[Handle]) -> rusqlite::Result<At<Option<Credential>>> {
+/// By handles: the feed's position, and the credentials of those that are there, in the handles' order.
+pub(super) fn by_handles(connection: &Connection, handles: &[Handle]) -> rusqlite::Result<At<Vec<Credential>>> {
     super::reader::in_snapshot(connection, |connection| {
         let mut statement = connection.prepare_cached(concat!(
             "SELECT ",
@@ -116,11 +116,9 @@ pub(super) fn by_handles(connection: &Connection, handles: &[Handle]) -> rusqlit
             " FROM handles AS h JOIN credentials AS c ON c.row_id = h.row_id \
              JOIN verifiers AS v ON v.row_id = c.row_id WHERE h.handle = ?1"
         ))?;
-        let mut found = None;
-        // Every handle is looked for, whichever is found (rule R13).
+        let mut found = Vec::new();
         for handle in handles {
-            let row = statement.query_row([handle.0], from_row).optional()?;
-            found = found.or(row);
+            found.extend(statement.query_row([handle.0], from_row).optional()?);
         }
         Ok(At { position: super::feed::position(connection)?, row: found })
     })

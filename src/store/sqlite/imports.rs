@@ -23,7 +23,7 @@ pub(super) fn add_handle(
         .map_err(failed())?;
     transaction
         .prepare_cached("INSERT OR IGNORE INTO import_methods (method, pepper) VALUES (?1, ?2)")
-        .and_then(|mut insert| insert.execute(params![method.as_str(), pepper.0]))
+        .and_then(|mut insert| insert.execute(params![method.to_string(), pepper.0]))
         .map(drop)
         .map_err(failed())
 }
@@ -48,28 +48,32 @@ impl Imports for SqliteStore {
         self.read("list the methods of imports", |connection| {
             let mut statement = connection.prepare_cached("SELECT method, pepper FROM import_methods ORDER BY 1, 2")?;
             let methods = statement.query_map([], |row| {
-                let method = convert(row, 0, "digest method", |text: String| Method::parse(&text))?;
+                let method = convert(row, 0, "way of finding a key", |text: String| Method::parse(&text))?;
                 Ok((method, PepperFingerprint(row.get(1)?)))
             })?;
             methods.collect()
         })
     }
 
-    fn look_up(&self, handles: &[Handle]) -> StoreResult<At<Option<Credential>>> {
+    fn look_up(&self, handles: &[Handle]) -> StoreResult<At<Vec<Credential>>> {
         self.shared.reads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.read("look an imported key up", |connection| credentials::by_handles(connection, handles))
     }
 
-    fn stored(&self, rows: &[Imported]) -> StoreResult<Vec<bool>> {
+    fn stored(&self, rows: &[(CredentialId, Vec<Handle>)]) -> StoreResult<Vec<bool>> {
         self.read("look for keys that are there already", |connection| {
             super::reader::in_snapshot(connection, |connection| {
                 let mut by_handle = connection.prepare_cached("SELECT 1 FROM handles WHERE handle = ?1")?;
                 let mut by_id = connection.prepare_cached("SELECT 1 FROM credentials WHERE id = ?1")?;
-                let stored = rows.iter().map(|row| match &row.handle {
-                    Some((_, handle)) => by_handle.exists([handle.0]),
-                    None => by_id.exists([row.credential.id.as_bytes()]),
-                });
-                stored.collect()
+                let mut stored = Vec::with_capacity(rows.len());
+                for (id, handles) in rows {
+                    let mut found = handles.is_empty() && by_id.exists([id.as_bytes()])?;
+                    for handle in handles {
+                        found |= by_handle.exists([handle.0])?;
+                    }
+                    stored.push(found);
+                }
+                Ok(stored)
             })
         })
     }

@@ -144,7 +144,7 @@ impl Peppers for SqliteStore {
                 .map_err(failed())?;
             let mut prove = transaction
                 .prepare_cached(
-                    "UPDATE verifiers SET phc = ?2, tag = ?3, pepper = ?4 \
+                    "UPDATE verifiers SET phc = ?2, tag = ?3, pepper = ?4, prehash = ?5 \
                      WHERE row_id = (SELECT row_id FROM credentials WHERE id = ?1)",
                 )
                 .map_err(failed())?;
@@ -153,7 +153,8 @@ impl Peppers for SqliteStore {
                 check(transaction, row.verifier.pepper)?;
                 if seal.execute(params![row.id.as_bytes(), row.was, row.row_mac]).map_err(failed())? == 1 {
                     let tag = row.verifier.tag.as_ref().map(|tag| tag.0);
-                    let values = params![row.id.as_bytes(), row.verifier.phc, tag, row.verifier.pepper.0];
+                    let prehash = row.verifier.prehash.as_ref().map(ToString::to_string);
+                    let values = params![row.id.as_bytes(), row.verifier.phc, tag, row.verifier.pepper.0, prehash];
                     prove.execute(values).map_err(failed())?;
                     if let Some((method, handle)) = row.handle {
                         imports::replace_handle(transaction, row.id, method, handle, row.verifier.pepper)?;

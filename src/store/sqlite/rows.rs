@@ -3,7 +3,7 @@
 use rusqlite::Row;
 use rusqlite::types::Type;
 
-use crate::domain::imported::Method;
+use crate::domain::imported::Prehash;
 use crate::domain::{AppId, PepperFingerprint, Tag, UserId, Verifier};
 
 /// A column that holds something it must not.
@@ -74,10 +74,10 @@ pub(super) fn verifier(row: &Row<'_>, first: usize) -> rusqlite::Result<Verifier
     })
 }
 
-/// How a key of another system is digested.
-pub(super) fn prehash(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Method>> {
+/// How a key of another system is found and proven.
+pub(super) fn prehash(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Prehash>> {
     if matches!(row.get_ref(index)?, rusqlite::types::ValueRef::Null) {
         return Ok(None);
     }
-    convert_text(row, index, "digest method", Method::parse).map(Some)
+    convert_text(row, index, "way of proving a key", Prehash::parse).map(Some)
 }
