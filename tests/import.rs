@@ -195,6 +195,42 @@ fn r6_keys_that_another_system_salted_or_hashed_are_proven_at_first_use_and_then
 }
 
 #[test]
+fn r6_keys_that_begin_alike_are_told_apart_and_a_revoked_one_is_not_let_in_by_another_row() {
+    run(120, async {
+        let store = TestStore::new();
+        let [one, other, third] =
+            [(); 3].map(|()| format!("pk_0001_{}", store.canaries.make("the secret of a key", 30)));
+        let salted = |prefix: &str, key: &str| {
+            let digest = sha256(&format!("pinch{key}"));
+            format!(r#"{{"prefix":"{prefix}","sha256":"{digest}","salt":"pinch","entropy":"high"}}"#)
+        };
+        // Found by eight characters, by sixteen, and by the whole: the first eight are the same.
+        // Found by eight characters and by twelve, by sixteen, and by the whole: the first eight are the same.
+        let lines = [
+            salted(&one[..8], &one),
+            salted(&one[..12], &one),
+            salted(&other[..16], &other),
+            format!(r#"{{"sha256":"{}"}}"#, sha256(&third)),
+        ];
+        let (code, report) = import(&store, &lines.join("\n"), &["--entropy", "high"]);
+        assert_eq!((code, report["imported"].as_u64()), (Some(0), Some(4)), "{report}");
+        let explained = || {
+            let told = store.run_with_input(&["key", "explain", "--output", "json"], &one);
+            serde_json::from_slice::<Value>(&told.stdout).unwrap()
+        };
+        let host = TestHost::start(Setup::on(&store)).await;
+        for key in [&one, &other, &third] {
+            assert!(host.passes(key, LLM).await);
+        }
+        store.ok(&["key", "revoke", explained()["credential_id"].as_str().unwrap()]);
+        sleep_ms(200).await;
+        assert!(!host.passes(&one, LLM).await, "revoked where it is found first");
+        assert_eq!(explained()["reason"], "revoked");
+        assert!(host.passes(&other, LLM).await && host.passes(&third, LLM).await);
+    });
+}
+
+#[test]
 fn r6_keys_that_another_system_kept_by_hmac_need_its_constant_key() {
     use hmac::{KeyInit as _, Mac as _};
     run(120, async {
@@ -228,6 +264,21 @@ fn r6_keys_that_another_system_kept_by_hmac_need_its_constant_key() {
         let ours = store.issue(APP, USER);
         other.must_accept(&ours, "a key of ours").await;
     });
+}
+
+#[test]
+fn r6_a_handle_that_was_moved_to_another_row_finds_nothing() {
+    let store = TestStore::new();
+    let ours = store.issue(APP, USER);
+    let key = store.canaries.make("an imported key", 40);
+    import(&store, &format!(r#"{{"sha256":"{}"}}"#, sha256(&key)), &["--entropy", "high"]);
+    let db = rusqlite::Connection::open(store.data.join("latchkey.db")).unwrap();
+    assert_eq!(db.execute("UPDATE handles SET row_id = (SELECT min(row_id) FROM credentials)", []).unwrap(), 1);
+    drop(db);
+    let explained = store.run_with_input(&["key", "explain", "--output", "json"], &key);
+    let explained: Value = serde_json::from_slice(&explained.stdout).unwrap();
+    assert_eq!(explained["reason"], "row_forged", "the row of {} is none that was imported", ours.id);
+    assert!(!store.run_with_input(&["authenticate", "--llm-id", "3"], &key).status.success());
 }
 
 #[test]

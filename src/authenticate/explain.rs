@@ -144,8 +144,9 @@ impl Explainer<'_> {
         }
         let mut found = self.store.imports().look_up(&handles)?.row;
         told.judge("it is a key that was imported", found.is_empty().then_some(Reason::UnknownCredential));
-        // Several may begin alike: the one that is proven, or the first.
-        let at = found.iter().position(|row| self.proves(row, text)).unwrap_or(0);
+        // Several may begin alike: the first that is not merely another key decides.
+        let genuine = |row: &Credential| self.ring.is_genuine(row) == Some(true);
+        let at = found.iter().position(|row| !genuine(row) || self.proves(row, text)).unwrap_or(0);
         if at >= found.len() {
             return Ok(told);
         }

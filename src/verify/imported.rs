@@ -187,7 +187,12 @@ impl Verifier {
                 Ok(()) => return Ok(Verified { credential: row, position }),
                 Err(reason) => {
                     let rests_on = rests_on(Some(row.id)).filter(|_| alone);
-                    refusal.get_or_insert(refused(reason, &row, rests_on));
+                    let refused = refused(reason, &row, rests_on);
+                    // Another row may begin alike. But what was taken back here is not let in by another row there.
+                    if reason != Reason::WrongSecret {
+                        return Err(refused);
+                    }
+                    refusal.get_or_insert(refused);
                 }
             }
         }

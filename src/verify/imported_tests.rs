@@ -40,3 +40,17 @@ fn a_constant_key_is_of_a_sensible_length_and_hexadecimal() {
         assert!(HmacKey::parse(bad.as_bytes()).is_none(), "{bad}");
     }
 }
+
+#[test]
+fn r6_a_row_that_was_not_imported_is_never_proven_as_one() {
+    let pepper = crate::secret::Secret::new(vec![7; 32]);
+    let tagger = Arc::new(crate::verify::tag::Tagger::new(&pepper).unwrap());
+    let keyring = Keyring::single(Arc::clone(&tagger));
+    let mut row = absent(CredentialId::from_bytes([1; 16]), &tagger);
+    for (prehash, expected) in [(None, false), (Some(Prehash::SHA256), true)] {
+        row.verifier.prehash = prehash;
+        row.row_mac = tagger.credential_mac(&row);
+        let (sealed, _) = seals(&keyring.ring(), &row, b"a-presented-key");
+        assert!(matches!(sealed, Sealed::Under { genuine_row, .. } if genuine_row == expected));
+    }
+}

@@ -64,6 +64,26 @@ fn r8_what_one_process_commits_another_reads_and_is_told() {
 }
 
 #[test]
+fn r13_an_unknown_id_reads_another_row_and_never_gets_it() {
+    let file = File::new();
+    let store = file.open();
+    furnish(&store);
+    let unknown = |n: u8| CredentialId::from_bytes([n; 16]);
+    assert!(store.credentials().look_up(unknown(200)).unwrap().row.is_none(), "there is no row at all");
+    for id in 1..5 {
+        store.credentials().issue(&credential(ACME, id, 1), event()).unwrap();
+    }
+    drop(store);
+    let store = file.open();
+    for id in 100..120 {
+        assert!((1..=4).contains(&store.shared.other_row(unknown(id))), "one that is there");
+        let found = store.credentials().look_up(unknown(id)).unwrap();
+        assert!(found.row.is_none() && found.position > Position(0), "{id}");
+    }
+    assert!(store.credentials().look_up(unknown(4)).unwrap().row.is_some());
+}
+
+#[test]
 fn r8_reads_share_no_snapshot_and_the_feed_holds_none() {
     let file = File::new();
     let (one, other) = (file.open(), file.open());
