@@ -32,6 +32,24 @@ CREATE TABLE apps (
   PRIMARY KEY (realm, app_id)
 );
 
+CREATE TABLE audit_base (
+  id         INTEGER PRIMARY KEY CHECK (id = 1),
+  sequence   INTEGER NOT NULL,
+  public_key BLOB    NOT NULL CHECK (length(public_key) = 32),
+  at_ms      INTEGER NOT NULL,
+  head       BLOB    NOT NULL CHECK (length(head) = 32),
+  signature  BLOB    NOT NULL CHECK (length(signature) = 64)
+);
+
+CREATE TABLE audit_checkpoints (
+  sequence   INTEGER NOT NULL CHECK (sequence >= 1),
+  public_key BLOB    NOT NULL CHECK (length(public_key) = 32),
+  at_ms      INTEGER NOT NULL,
+  head       BLOB    NOT NULL CHECK (length(head) = 32),
+  signature  BLOB    NOT NULL CHECK (length(signature) = 64),
+  PRIMARY KEY (sequence, public_key)
+) WITHOUT ROWID;
+
 CREATE TABLE audit_events (
   sequence     INTEGER NOT NULL PRIMARY KEY CHECK (sequence >= 1),
   at_ms        INTEGER NOT NULL,
@@ -162,8 +180,16 @@ CREATE TABLE verifiers (
   prehash TEXT
 );
 
+CREATE TRIGGER audit_checkpoints_are_never_changed BEFORE UPDATE ON audit_checkpoints
+BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only'); END;
+
+CREATE TRIGGER audit_checkpoints_are_never_deleted BEFORE DELETE ON audit_checkpoints
+WHEN OLD.sequence > coalesce((SELECT sequence FROM audit_base), 0)
+BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only'); END;
+
 CREATE TRIGGER audit_events_are_never_changed BEFORE UPDATE ON audit_events
 BEGIN SELECT RAISE(ABORT, 'audit events are append-only'); END;
 
 CREATE TRIGGER audit_events_are_never_deleted BEFORE DELETE ON audit_events
+WHEN OLD.sequence > coalesce((SELECT sequence FROM audit_base), 0)
 BEGIN SELECT RAISE(ABORT, 'audit events are append-only'); END;

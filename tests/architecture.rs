@@ -38,6 +38,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "config",
             "app",
             "admin",
+            "audit",
             "pb",
             "domain",
             "secret",

@@ -33,6 +33,7 @@ const FROZEN: &[(&str, &str)] = &[
     ("sqlite/0010_add_trail_epoch.sql", "91d96ca6c7db4d81f3ae1d7e7d213e8cd87fc30db78c5894625287e9bba0f56d"),
     ("sqlite/0011_create_handles.sql", "4ec734506501a94bff34c8a329d45d55216dff1d200622c717c23b621ba89295"),
     ("sqlite/0012_number_credentials.sql", "3a6c0398bd38d705783c8d241c0a4c47d2220003ef75f99a0a0a9e4fbc7f3c13"),
+    ("sqlite/0013_sign_audit_events.sql", "196f7871e51b279cafda50d8998abf679edab4fc1ebd5608b52be488e66920f0"),
 ];
 
 fn root() -> PathBuf {

@@ -25,6 +25,8 @@ pub fn start(data: &Path) -> (Opened, Engine) {
         argon_queue: 8,
         decisions_per_second: 100,
         decisions_max_rows: 100_000,
+        audit_key: None,
+        audit_anchors: None,
         worker_threads: 1,
         service: latchkey::transport::Settings::default(),
         wire: latchkey::transport::go_plugin::Settings::default(),

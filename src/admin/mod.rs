@@ -6,6 +6,7 @@
 //! The only actor so far is somebody with the data directory on this machine, who is an unbound owner (rule R3).
 
 mod apps;
+pub mod audit_log;
 mod credentials;
 mod foreign;
 pub mod formats;

@@ -4,6 +4,7 @@
 //! [`open()`] is for everybody; [`engine`] keeps an authenticator going beside its change feed; [`plugin`], [`serve`],
 //! [`init`] and [`authenticate`] are what a process can be.
 
+pub mod audit_key;
 pub mod authenticate;
 pub mod dev;
 pub mod doctor;
@@ -48,6 +49,10 @@ pub struct Settings {
     pub decisions_per_second: u32,
     /// Most rows of the decision log.
     pub decisions_max_rows: u64,
+    /// The key that signs the audit trail; beside the database by default.
+    pub audit_key: Option<PathBuf>,
+    /// A file that each checkpoint of the trail is appended to.
+    pub audit_anchors: Option<PathBuf>,
     /// Async worker threads.
     pub worker_threads: usize,
     /// How the plugin services answer.
@@ -128,9 +133,15 @@ pub fn open(settings: &Settings, kind: ProcessKind) -> Result<Opened, OpenFailur
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let options = OpenOptions { dev: settings.dev, kind, clock: Arc::clone(&clock), entropy: Arc::clone(&entropy) };
     let store = Arc::new(SqliteStore::open(&data_dir, options)?);
+    store.sign_with(audit_key(settings, &data_dir), settings.audit_anchors.clone());
     let state = store.peppers().list().map_err(|error| OpenFailure::System(std::io::Error::other(error)))?;
     let keyring = Arc::new(Keyring::load(pepper_source(settings, &data_dir), &state)?);
     Ok(Opened { store, keyring, clock, entropy, data_dir })
+}
+
+/// Where this machine keeps the key that signs the audit trail.
+pub fn audit_key(settings: &Settings, data_dir: &Path) -> PathBuf {
+    settings.audit_key.clone().unwrap_or_else(|| data_dir.join(crate::audit::key::FILE_NAME))
 }
 
 /// Where this machine keeps its peppers.

@@ -68,6 +68,68 @@ pub enum Damage {
         /// Which.
         sequence: u64,
     },
+    /// What belongs at one place stands at another.
+    #[error("event {sequence} was moved: it stands at {to}")]
+    Moved {
+        /// Where it belongs.
+        sequence: u64,
+        /// Where it is.
+        to: u64,
+    },
+    /// A checkpoint knows of more events than there are.
+    #[error("the trail was cut off: it ends at event {found}, and event {known} was signed")]
+    Truncated {
+        /// The last one.
+        found: u64,
+        /// One that was there.
+        known: u64,
+    },
+    /// An anchor has another history.
+    #[error("the trail is another one than the anchor's: event {sequence} differs")]
+    Forked {
+        /// The first that is known to differ.
+        sequence: u64,
+    },
+    /// A checkpoint in the store is not of a trusted key, or not of this trail.
+    #[error("the checkpoint of event {sequence} is not signed by a trusted key for this trail")]
+    Signature {
+        /// Its event.
+        sequence: u64,
+    },
+    /// An anchor is none: wrongly signed, or of another store.
+    #[error("the anchor of event {sequence} is not of this trail, or not signed")]
+    Anchor {
+        /// Its event.
+        sequence: u64,
+    },
+}
+
+impl Damage {
+    /// The kind of damage, for programs.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Gap { .. } => "deleted",
+            Self::Changed { .. } => "edited",
+            Self::Moved { .. } => "reordered",
+            Self::Truncated { .. } => "truncated",
+            Self::Forked { .. } => "forked",
+            Self::Signature { .. } => "signature",
+            Self::Anchor { .. } => "anchor",
+        }
+    }
+
+    /// The first event that is not as it was.
+    pub const fn sequence(&self) -> u64 {
+        match self {
+            Self::Gap { expected, .. } => *expected,
+            Self::Truncated { found, .. } => *found + 1,
+            Self::Changed { sequence }
+            | Self::Moved { sequence, .. }
+            | Self::Forked { sequence }
+            | Self::Signature { sequence }
+            | Self::Anchor { sequence } => *sequence,
+        }
+    }
 }
 
 /// Walks a trail event by event.
@@ -80,6 +142,11 @@ impl Walk {
     /// From the beginning of a store's trail.
     pub fn new(epoch: &[u8; 16]) -> Self {
         Self { next: 1, previous: genesis(epoch) }
+    }
+
+    /// From after an event whose hash is known.
+    pub fn after(sequence: u64, hash: Hash) -> Self {
+        Self { next: sequence + 1, previous: hash }
     }
 
     /// Takes the next event.

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 
+use crate::audit::chain::Hash;
+use crate::audit::checkpoint::{Checkpoint, PublicKey};
 use crate::secret::{Secret, SigningKey};
 
 /// The key's name in the data directory.
@@ -52,21 +54,52 @@ pub fn create(path: &Path) -> Result<(), KeyError> {
     file.write_all(key.expose()).and_then(|()| file.sync_all()).map_err(file_error("write"))
 }
 
-/// Reads the public half: what a verifier elsewhere needs.
+/// Signs checkpoints. Loaded when something is to be signed and dropped after it, so that a key that was handed over is
+/// used at once.
+pub struct Signer {
+    pair: Ed25519KeyPair,
+    key: PublicKey,
+}
+
+impl Signer {
+    /// Reads the key file.
+    ///
+    /// # Errors
+    /// When the file is not there, others may read it, or it is no key.
+    #[expect(clippy::disallowed_methods, reason = "the key is parsed")]
+    pub fn load(path: &Path) -> Result<Self, KeyError> {
+        let file_error = |operation| move |source| KeyError::File { operation, path: path.to_owned(), source };
+        let malformed = || KeyError::Malformed { path: path.to_owned() };
+        let metadata = std::fs::metadata(path).map_err(file_error("read"))?;
+        if metadata.permissions().mode() & 0o077 != 0 || metadata.uid() != rustix::process::geteuid().as_raw() {
+            let exposed = std::io::Error::new(std::io::ErrorKind::PermissionDenied, "it must be ours, with mode 0600");
+            return Err(file_error("trust")(exposed));
+        }
+        let text: Secret<SigningKey> = Secret::new(std::fs::read(path).map_err(file_error("read"))?);
+        let pair = Ed25519KeyPair::from_pkcs8(text.expose()).map_err(|_| malformed())?;
+        let key = pair.public_key().as_ref().try_into().map_err(|_| malformed())?;
+        Ok(Self { pair, key })
+    }
+
+    /// The public half: what a verifier elsewhere needs.
+    pub fn public_key(&self) -> PublicKey {
+        self.key
+    }
+
+    /// Signs how far a trail goes.
+    pub fn checkpoint(&self, beginning: [u8; 16], sequence: u64, head: Hash, at_ms: i64) -> Checkpoint {
+        let message = Checkpoint::message(&beginning, sequence, &head, at_ms, &self.key);
+        let signature = self.pair.sign(&message).as_ref().try_into().unwrap_or([0; 64]);
+        Checkpoint { beginning, sequence, head, at_ms, key: self.key, signature }
+    }
+}
+
+/// Reads the public half of a key file.
 ///
 /// # Errors
-/// When the file is not there, others may read it, or it is no key.
-#[expect(clippy::disallowed_methods, reason = "the key is parsed")]
-pub fn public_key(path: &Path) -> Result<[u8; 32], KeyError> {
-    let file_error = |operation| move |source| KeyError::File { operation, path: path.to_owned(), source };
-    let metadata = std::fs::metadata(path).map_err(file_error("read"))?;
-    if metadata.permissions().mode() & 0o077 != 0 || metadata.uid() != rustix::process::geteuid().as_raw() {
-        let exposed = std::io::Error::new(std::io::ErrorKind::PermissionDenied, "it must be ours, with mode 0600");
-        return Err(file_error("trust")(exposed));
-    }
-    let key: Secret<SigningKey> = Secret::new(std::fs::read(path).map_err(file_error("read"))?);
-    let pair = Ed25519KeyPair::from_pkcs8(key.expose()).map_err(|_| KeyError::Malformed { path: path.to_owned() })?;
-    pair.public_key().as_ref().try_into().map_err(|_| KeyError::Malformed { path: path.to_owned() })
+/// As [`Signer::load`].
+pub fn public_key(path: &Path) -> Result<PublicKey, KeyError> {
+    Signer::load(path).map(|signer| signer.public_key())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! bad configuration.
 
 mod apps;
+mod audit;
 mod authenticate;
 mod config;
 mod context;
@@ -72,6 +73,9 @@ enum Command {
     Scan(scan::ScanArgs),
     /// Copy the live store to a file, and check the copy
     Backup(store::BackupArgs),
+    /// The audit trail: list, verify, export, sign
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Put a backup in the store's place; refuses while anything uses the store
     Restore(store::RestoreArgs),
     /// The schema of the store
@@ -144,6 +148,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Pepper(command) => pepper::run(&context, &command),
         Command::Scan(args) => scan::run(&context, &args),
         Command::Backup(args) => store::back_up(&context, &args),
+        Command::Audit(command) => audit::run(&context, command),
         Command::Restore(args) => store::put_back(&context, &args),
         Command::Migrate(command) => store::migrate(&context, &command),
         Command::Doctor(args) => store::doctor(&context, &args),

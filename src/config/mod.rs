@@ -7,6 +7,7 @@
 pub mod env;
 pub mod file;
 pub mod host;
+mod kind;
 pub mod table;
 pub mod typed;
 

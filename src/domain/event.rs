@@ -152,6 +152,10 @@ actions! {
     PepperLost = "pepper.lost";
     /// An operator was added.
     OperatorAdded = "operator.added";
+    /// Checkpoints of the trail are signed by another key from here on, and this event by both.
+    AuditKeyChanged = "audit.key_changed";
+    /// The beginning of the trail was given up, up to a checkpoint.
+    AuditPruned = "audit.pruned";
 }
 
 /// Who did it, as far as we know.
@@ -260,6 +264,8 @@ detail_keys! {
     Name = "name";
     /// The fingerprint of a pepper.
     PepperFingerprint = "pepper_fingerprint";
+    /// The public half of a key that signs the trail, hexadecimal.
+    PublicKey = "public_key";
     /// Why a credential was revoked.
     Reason = "reason";
     /// The credential that took another's place.

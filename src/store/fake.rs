@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::audit::chain;
+use crate::audit::checkpoint::Checkpoint;
+use crate::audit::verify::Stored;
 use crate::domain;
 use crate::domain::imported::{Handle, Method};
 use crate::domain::{
@@ -40,6 +42,8 @@ struct Rows {
     /// None: any pepper may be named.
     peppers: Option<domain::Peppers>,
     audit: Vec<ChainedEvent>,
+    checkpoints: Vec<Checkpoint>,
+    base: Option<Checkpoint>,
     changes: Vec<Change>,
 }
 
@@ -178,8 +182,10 @@ impl FakeStore {
         self.check_writes()?;
         let mut rows = self.rows();
         change(&mut rows)?;
-        let previous = rows.audit.last().map_or_else(|| chain::genesis(&EPOCH), |last| last.hash);
-        let sequence = rows.audit.len() as u64 + 1;
+        let base = rows.base.as_ref().map(|base| (base.sequence, base.head));
+        let last = rows.audit.last().map(|last| (last.sequence, last.hash)).or(base);
+        let (last, previous) = last.unwrap_or_else(|| (0, chain::genesis(&EPOCH)));
+        let sequence = last + 1;
         let (hash, at_ms) = (chain::hash(&previous, sequence, &event), event.at_ms);
         rows.audit.push(ChainedEvent { sequence, event, hash });
         let from = rows.changes.len();
@@ -542,6 +548,35 @@ impl Audit for FakeStore {
     fn list(&self, after: u64, limit: u32) -> StoreResult<Vec<ChainedEvent>> {
         self.read(|rows| {
             rows.audit.iter().filter(|event| event.sequence > after).take(limit as usize).cloned().collect()
+        })
+    }
+    fn stored(&self, after: u64, limit: u32) -> StoreResult<Vec<Stored>> {
+        let events = Audit::list(self, after, limit)?;
+        let stored = |e: ChainedEvent| Stored { sequence: e.sequence, hash: e.hash, event: Some(e.event) };
+        Ok(events.into_iter().map(stored).collect())
+    }
+    fn beginning(&self) -> StoreResult<([u8; 16], Option<Checkpoint>)> {
+        self.read(|rows| (EPOCH, rows.base.clone()))
+    }
+    fn checkpoints(&self, after: u64, limit: u32) -> StoreResult<Vec<Checkpoint>> {
+        self.read(|rows| rows.checkpoints.iter().filter(|c| c.sequence > after).take(limit as usize).cloned().collect())
+    }
+    fn checkpoint_at_most(&self, sequence: u64) -> StoreResult<Option<Checkpoint>> {
+        self.read(|rows| rows.checkpoints.iter().rfind(|c| c.sequence <= sequence).cloned())
+    }
+    fn add_checkpoints(&self, signed: &[Checkpoint]) -> StoreResult<()> {
+        self.check_writes()?;
+        let checkpoints = &mut self.rows().checkpoints;
+        checkpoints.extend_from_slice(signed);
+        checkpoints.sort_by_key(|c| c.sequence);
+        Ok(())
+    }
+    fn prune(&self, base: &Checkpoint, event: AuditEvent) -> StoreResult<()> {
+        self.commit(event, &[], |rows| {
+            rows.audit.retain(|event| event.sequence > base.sequence);
+            rows.checkpoints.retain(|c| c.sequence > base.sequence);
+            rows.base = Some(base.clone());
+            Ok(())
         })
     }
     fn note(&self, event: AuditEvent) -> StoreResult<()> {

@@ -16,6 +16,8 @@ pub mod feed;
 pub mod marks;
 pub mod sqlite;
 
+use crate::audit::checkpoint::Checkpoint;
+use crate::audit::verify::Stored;
 use crate::domain::imported::{Handle, Method};
 use crate::domain::{
     App, AppId, AuditEvent, Change, Credential, CredentialId, Generation, LostPepper, Operator, PepperFingerprint,
@@ -291,6 +293,18 @@ pub trait Audit: Send + Sync {
     fn note(&self, event: AuditEvent) -> StoreResult<()>;
     /// The last event's number and hash.
     fn head(&self) -> StoreResult<Option<(u64, [u8; 32])>>;
+    /// Events after `after` as they lie there, readable or not, at most `limit`.
+    fn stored(&self, after: u64, limit: u32) -> StoreResult<Vec<Stored>>;
+    /// What the trail begins with, and the checkpoint before which events were given up.
+    fn beginning(&self) -> StoreResult<([u8; 16], Option<Checkpoint>)>;
+    /// Checkpoints after an event, in the order of their events, at most `limit`.
+    fn checkpoints(&self, after: u64, limit: u32) -> StoreResult<Vec<Checkpoint>>;
+    /// The last checkpoint at or before an event.
+    fn checkpoint_at_most(&self, sequence: u64) -> StoreResult<Option<Checkpoint>>;
+    /// Adds checkpoints; those that are there already stay.
+    fn add_checkpoints(&self, signed: &[Checkpoint]) -> StoreResult<()>;
+    /// Gives up the events up to a checkpoint.
+    fn prune(&self, base: &Checkpoint, event: AuditEvent) -> StoreResult<()>;
 }
 
 /// What a look at the feed told.

@@ -18,6 +18,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0010_add_trail_epoch", include_str!("../../../migrations/sqlite/0010_add_trail_epoch.sql")),
     ("0011_create_handles", include_str!("../../../migrations/sqlite/0011_create_handles.sql")),
     ("0012_number_credentials", include_str!("../../../migrations/sqlite/0012_number_credentials.sql")),
+    ("0013_sign_audit_events", include_str!("../../../migrations/sqlite/0013_sign_audit_events.sql")),
 ];
 
 /// Why a schema cannot be used.

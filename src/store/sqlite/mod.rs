@@ -7,6 +7,7 @@
 //! handle on them would drop SQLite's locks).
 
 pub mod backup;
+mod checkpoints;
 mod credentials;
 pub mod decisions;
 mod directory;
@@ -245,6 +246,19 @@ impl SqliteStore {
     /// Who is told of each commit. One listener; a later one replaces it.
     pub fn set_listener(&self, listener: Arc<dyn CommitListener>) {
         self.writer.set_listener(listener);
+    }
+
+    /// Signs the trail with the key in this file, some time after each change, and appends what was signed to `anchors`.
+    pub fn sign_with(&self, key: PathBuf, anchors: Option<PathBuf>) {
+        self.writer.set_signing(writer::Signing { key, anchors });
+    }
+
+    /// Signs the trail now.
+    ///
+    /// # Errors
+    /// When the key cannot be read, or the trail does not go on as it was signed before.
+    pub fn sign_now(&self) -> StoreResult<()> {
+        self.writer.sign()
     }
 
     /// The pepper that this store was made with.

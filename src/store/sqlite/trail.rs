@@ -3,12 +3,17 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::audit::chain;
+use crate::audit::checkpoint::Checkpoint;
+use crate::audit::verify::Stored;
 use crate::domain::event::{Actor, DetailKey};
 use crate::domain::{Action, AuditEvent, Subject, TenantId};
-use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::checkpoints::{self, number};
 use crate::store::sqlite::rows::{convert, json, to_json};
+use crate::store::sqlite::{SqliteStore, store_error};
 use crate::store::{Audit, ChainedEvent, StoreResult};
 
+/// Events that a walk takes at once.
+const PAGE: u32 = 1_000;
 const COLUMNS: &str = "sequence, at_ms, actor, action, subject_kind, subject_id, tenant_id, details, request_id, hash";
 
 /// Appends one event after the last.
@@ -22,7 +27,7 @@ pub(super) fn append(connection: &Connection, epoch: &[u8; 16], event: &AuditEve
     ))?;
     insert
         .execute(params![
-            i64::try_from(sequence).unwrap_or(i64::MAX),
+            number(sequence),
             event.at_ms,
             event.actor.to_text(),
             event.action.as_str(),
@@ -36,10 +41,17 @@ pub(super) fn append(connection: &Connection, epoch: &[u8; 16], event: &AuditEve
         .map(drop)
 }
 
-fn head(connection: &Connection) -> rusqlite::Result<Option<(u64, [u8; 32])>> {
+/// The last event; of a trail that was given up to its end, what it was given up for.
+pub(super) fn head(connection: &Connection) -> rusqlite::Result<Option<(u64, [u8; 32])>> {
     let mut statement =
         connection.prepare_cached("SELECT sequence, hash FROM audit_events ORDER BY sequence DESC LIMIT 1")?;
-    statement.query_row([], |row| Ok((u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0), row.get(1)?))).optional()
+    let last = statement
+        .query_row([], |row| Ok((u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0), row.get(1)?)))
+        .optional()?;
+    match last {
+        Some(last) => Ok(Some(last)),
+        None => Ok(checkpoints::base(connection)?.map(|base| (base.sequence, base.head))),
+    }
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<ChainedEvent> {
@@ -59,18 +71,38 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<ChainedEvent> {
     Ok(ChainedEvent { sequence: u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0), event, hash: row.get(9)? })
 }
 
-/// Walks the whole trail; the number and hash of its last event, or what is wrong with it.
+/// Events after `after` as they lie there, at most `limit`.
+pub(super) fn stored(connection: &Connection, after: u64, limit: u32) -> rusqlite::Result<Vec<Stored>> {
+    let sql = format!("SELECT {COLUMNS} FROM audit_events WHERE sequence > ?1 ORDER BY sequence LIMIT ?2");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![number(after), limit], |row| {
+        let sequence = u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0);
+        let hash = row.get(9).unwrap_or([0; 32]);
+        Ok(Stored { sequence, hash, event: from_row(row).ok().map(|chained| chained.event) })
+    })?;
+    rows.collect()
+}
+
+/// Walks the whole trail; the number and hash of its last event, or what is wrong with it. Signatures are another matter.
 #[expect(clippy::type_complexity, reason = "what can be wrong is not an error of the database")]
 pub(super) fn verify(connection: &Connection) -> rusqlite::Result<Result<(u64, Option<[u8; 32]>), chain::Damage>> {
-    let beginning =
-        connection.query_row("SELECT coalesce(trail_epoch, epoch) FROM store_meta", [], |row| row.get(0))?;
-    let mut walk = chain::Walk::new(&beginning);
-    let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM audit_events ORDER BY sequence"))?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let ChainedEvent { sequence, event, hash } = from_row(row)?;
-        if let Err(damage) = walk.step(sequence, &event, &hash) {
-            return Ok(Err(damage));
+    let base = checkpoints::base(connection)?;
+    let mut walk = match &base {
+        Some(base) => chain::Walk::after(base.sequence, base.head),
+        None => chain::Walk::new(&checkpoints::beginning(connection)?),
+    };
+    loop {
+        let page = stored(connection, walk.head().0, PAGE)?;
+        if page.is_empty() {
+            break;
+        }
+        for Stored { sequence, hash, event } in page {
+            let step = event
+                .as_ref()
+                .map_or(Err(chain::Damage::Changed { sequence }), |event| walk.step(sequence, event, &hash));
+            if let Err(damage) = step {
+                return Ok(Err(damage));
+            }
         }
     }
     let (length, head) = walk.head();
@@ -82,7 +114,7 @@ impl Audit for SqliteStore {
         self.read("list audit events", |connection| {
             let sql = format!("SELECT {COLUMNS} FROM audit_events WHERE sequence > ?1 ORDER BY sequence LIMIT ?2");
             let mut statement = connection.prepare_cached(&sql)?;
-            statement.query_map(params![i64::try_from(after).unwrap_or(i64::MAX), limit], from_row)?.collect()
+            statement.query_map(params![number(after), limit], from_row)?.collect()
         })
     }
 
@@ -92,5 +124,40 @@ impl Audit for SqliteStore {
 
     fn head(&self) -> StoreResult<Option<(u64, [u8; 32])>> {
         self.read("read the head of the audit trail", head)
+    }
+
+    fn stored(&self, after: u64, limit: u32) -> StoreResult<Vec<Stored>> {
+        self.read("read audit events", |connection| stored(connection, after, limit))
+    }
+
+    fn beginning(&self) -> StoreResult<([u8; 16], Option<Checkpoint>)> {
+        self.read("read the beginning of the audit trail", |connection| {
+            Ok((checkpoints::beginning(connection)?, checkpoints::base(connection)?))
+        })
+    }
+
+    fn checkpoints(&self, after: u64, limit: u32) -> StoreResult<Vec<Checkpoint>> {
+        self.read("read checkpoints of the audit trail", |connection| checkpoints::after(connection, after, limit))
+    }
+
+    fn checkpoint_at_most(&self, sequence: u64) -> StoreResult<Option<Checkpoint>> {
+        self.read("read a checkpoint of the audit trail", |connection| checkpoints::last(connection, sequence))
+    }
+
+    fn add_checkpoints(&self, signed: &[Checkpoint]) -> StoreResult<()> {
+        const OPERATION: &str = "add a checkpoint";
+        let signed = signed.to_vec();
+        self.writer.commit_unrecorded(OPERATION, move |transaction| {
+            let added = signed.iter().try_for_each(|checkpoint| checkpoints::add(transaction, checkpoint));
+            added.map_err(store_error(OPERATION, "checkpoint"))
+        })
+    }
+
+    fn prune(&self, base: &Checkpoint, event: AuditEvent) -> StoreResult<()> {
+        const OPERATION: &str = "give up the beginning of the audit trail";
+        let base = base.clone();
+        self.writer.commit(OPERATION, event, Vec::new(), move |transaction| {
+            checkpoints::give_up(transaction, &base).map(drop).map_err(store_error(OPERATION, "checkpoint"))
+        })
     }
 }

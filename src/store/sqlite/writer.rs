@@ -4,17 +4,22 @@
 //! listener has dropped what it touches before the caller hears of it. A closure that panics takes only its own
 //! transaction with it.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
+use crate::audit::key::Signer;
 use crate::domain::{AuditEvent, Change, Position, Subject};
+use crate::store::sqlite::checkpoints::{self, Signed};
 use crate::store::sqlite::reserve::Reserve;
-use crate::store::sqlite::{OpenError, OpenOptions, ProcessKind, Shared, trail};
+use crate::store::sqlite::{OpenError, ProcessKind, Shared, trail};
 use crate::store::{CommitListener, StoreError, StoreResult};
 
 /// Mutations that may wait for the writer.
@@ -35,6 +40,15 @@ const CACHE_BULK_KIB: u32 = 64 * 1024;
 const CHANGES_KEPT: i64 = 100_000;
 
 type Job = Box<dyn FnOnce(&mut State) + Send>;
+/// How the trail is signed.
+#[derive(Clone)]
+pub(super) struct Signing {
+    /// The key's file.
+    pub(super) key: PathBuf,
+    /// A file that each checkpoint is appended to.
+    pub(super) anchors: Option<PathBuf>,
+}
+
 type Listener = Arc<Mutex<Option<Arc<dyn CommitListener>>>>;
 
 /// The sending side. Dropping it ends the thread after what is queued.
@@ -42,6 +56,7 @@ pub(super) struct Writer {
     queue: Option<SyncSender<Job>>,
     thread: Option<std::thread::JoinHandle<()>>,
     listener: Listener,
+    signing: Arc<OnceLock<Signing>>,
 }
 
 struct State {
@@ -49,6 +64,7 @@ struct State {
     shared: Arc<Shared>,
     epoch: [u8; 16],
     listener: Listener,
+    signing: Arc<OnceLock<Signing>>,
     heartbeat_at_ms: i64,
     kind: ProcessKind,
     reserve: Reserve,
@@ -68,16 +84,37 @@ impl Writer {
         let heartbeat_at_ms = shared.clock.wall_ms();
         let reserve = Reserve::beside(&shared.path);
         reserve.tend();
-        let listening = Arc::clone(&listener);
-        let state =
-            State { connection, shared, epoch, listener: listening, heartbeat_at_ms, kind, reserve, bulk: false };
+        let signing: Arc<OnceLock<Signing>> = Arc::default();
+        let state = State {
+            connection,
+            shared,
+            epoch,
+            listener: Arc::clone(&listener),
+            signing: Arc::clone(&signing),
+            heartbeat_at_ms,
+            kind,
+            reserve,
+            bulk: false,
+        };
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || work(state, &jobs));
         let thread = thread.map_err(|error| OpenError::System { what: error.to_string() })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), listener })
+        Ok(Self { queue: Some(queue), thread: Some(thread), listener, signing })
     }
 
     pub(super) fn set_listener(&self, listener: Arc<dyn CommitListener>) {
         *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(listener);
+    }
+
+    /// Signs the trail from now on, some time after each change. The first word counts.
+    pub(super) fn set_signing(&self, signing: Signing) {
+        let _ = self.signing.set(signing);
+    }
+
+    /// Signs the trail now.
+    pub(super) fn sign(&self) -> StoreResult<()> {
+        self.run("sign the audit trail", |state| {
+            state.sign().map_err(|source| StoreError::Failed { operation: "sign the audit trail", source })
+        })
     }
 
     /// Runs a mutation and waits until it is durable and known to every cache of this process.
@@ -217,6 +254,25 @@ impl State {
         }
     }
 
+    /// Signs how far the trail goes, if it goes on as it was signed before. In a long-lived process the checkpoint is a
+    /// line of the log, too (rule R19).
+    fn sign(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let Some(signing) = self.signing.get() else { return Ok(()) };
+        let load = || Signer::load(&signing.key);
+        match checkpoints::sign(&self.connection, load, self.shared.clock.wall_ms())? {
+            Signed::Already => Ok(()),
+            Signed::Now(checkpoint) => {
+                if self.kind != ProcessKind::Command {
+                    tracing::info!(checkpoint = checkpoint.to_line(), "the audit trail was signed");
+                }
+                let Some(anchors) = &signing.anchors else { return Ok(()) };
+                let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(anchors)?;
+                Ok(writeln!(file, "{}", checkpoint.to_line())?)
+            }
+            Signed::Damaged(damage) => Err(damage.into()),
+        }
+    }
+
     /// Moves the WAL into the database, trims the feed, says that we live. No caller waits for it but one that comes
     /// meanwhile.
     fn tend(&mut self) -> rusqlite::Result<()> {
@@ -232,6 +288,9 @@ impl State {
                 "DELETE FROM changes WHERE seq <= (SELECT seq FROM sqlite_sequence WHERE name = 'changes') - ?1",
                 [CHANGES_KEPT],
             )?;
+        }
+        if let Err(error) = self.sign() {
+            tracing::error!(%error, "the audit trail could not be signed");
         }
         self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
     }
@@ -291,7 +350,7 @@ fn record_changes(transaction: &Transaction<'_>, subjects: &[Subject], at_ms: i6
 
 /// Refuses a store that a live process of another boot has open, forgets dead ones, and enters this process
 /// if it is long-lived (rule R10).
-pub(super) fn register(connection: &Connection, path: &Path, options: &OpenOptions) -> Result<(), OpenError> {
+pub(super) fn register(connection: &Connection, path: &Path, options: &super::OpenOptions) -> Result<(), OpenError> {
     let failed = |source| OpenError::Sqlite { operation: "register with", path: path.to_owned(), source };
     let (now, boot) = (options.clock.wall_ms(), boot_id());
     let other: Result<i64, _> = connection.query_row(

@@ -1,0 +1,87 @@
+//! What a setting takes, and its one form however it was written.
+
+/// What a setting takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// `true` or `false`.
+    Bool,
+    /// A whole number within bounds.
+    Number {
+        /// At least.
+        min: u64,
+        /// At most.
+        max: u64,
+    },
+    /// An absolute path; empty for none.
+    Path,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// Texts separated by commas; may be empty.
+    List,
+    /// Ranges of addresses separated by commas; may be empty.
+    Networks,
+    /// The name of an HTTP header.
+    Header,
+}
+
+impl Kind {
+    /// The value in one form, if the setting takes it. Numbers come from Go hosts as printed floats: a million is `1e+06`
+    /// (hazard H13).
+    pub fn normalise(self, value: &str) -> Option<String> {
+        let value = value.trim();
+        match self {
+            Self::Bool => value.parse::<bool>().ok().map(|on| on.to_string()),
+            Self::Number { min, max } => whole(value).filter(|n| (min..=max).contains(n)).map(|n| n.to_string()),
+            Self::Path => (value.is_empty() || value.starts_with('/')).then(|| value.to_owned()),
+            Self::Word(words) => words.contains(&value).then(|| value.to_owned()),
+            Self::List => Some(value.to_owned()),
+            Self::Networks => networks(value).map(|_| value.to_owned()),
+            Self::Header => is_token(value).then(|| value.to_owned()),
+        }
+    }
+
+    /// In words, for error texts.
+    pub fn expected(self) -> String {
+        match self {
+            Self::Bool => "true or false".to_owned(),
+            Self::Number { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Path => "an absolute path".to_owned(),
+            Self::Word(words) => format!("one of {}", words.join(", ")),
+            Self::List => "texts separated by commas".to_owned(),
+            Self::Networks => "ranges of addresses such as 10.0.0.0/8, separated by commas".to_owned(),
+            Self::Header => "the name of an HTTP header".to_owned(),
+        }
+    }
+
+    /// As in a JSON schema.
+    pub const fn json_type(self) -> &'static str {
+        match self {
+            Self::Bool => "boolean",
+            Self::Number { .. } => "number",
+            Self::Path | Self::Word(_) | Self::List | Self::Networks | Self::Header => "string",
+        }
+    }
+}
+
+/// Ranges separated by commas; a range that has bits beyond its length is most often a mistake.
+pub(super) fn networks(value: &str) -> Option<Vec<ipnet::IpNet>> {
+    let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
+    items.map(|item| item.parse().ok().filter(|net: &ipnet::IpNet| net.trunc() == *net)).collect()
+}
+
+/// A token of RFC 9110 section 5.6.2.
+fn is_token(value: &str) -> bool {
+    let of_token = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c);
+    (1..=64).contains(&value.len()) && value.bytes().all(of_token)
+}
+
+/// A whole number, however it is written: up to 2^53, where doubles are exact.
+fn whole(value: &str) -> Option<u64> {
+    if let Ok(number) = value.parse::<u64>() {
+        return Some(number);
+    }
+    let number = value.parse::<f64>().ok()?;
+    let exact = number.is_finite() && number >= 0.0 && number.fract() == 0.0 && number <= 9_007_199_254_740_992.0;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be whole and in range")]
+    exact.then_some(number as u64)
+}
