@@ -80,6 +80,9 @@ pub enum AdminError {
         /// What is wrong, and what it may be.
         problem: String,
     },
+    /// Nobody could administer the store any more.
+    #[error("operator {0} is the last owner that is bound to no tenant: add another one first")]
+    LastOwner(String),
     /// A suspended tenant issues nothing.
     #[error("tenant {0} is suspended: `latchkey tenant resume {0}` first")]
     Suspended(String),

@@ -14,6 +14,7 @@ mod import;
 mod init;
 mod keys;
 mod lifecycle;
+mod operators;
 mod output;
 mod parse;
 mod pepper;
@@ -66,6 +67,9 @@ enum Command {
     Key(keys::KeyCommand),
     /// Ask about a credential on stdin what a gateway would ask
     Authenticate(authenticate::QuestionArgs),
+    /// Operators: who may administer the store
+    #[command(subcommand)]
+    Operator(operators::OperatorCommand),
     /// Peppers: what tags and seals are made with
     #[command(subcommand)]
     Pepper(pepper::PepperCommand),
@@ -145,6 +149,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::User(command) => users::run(&context, command),
         Command::Key(command) => keys::run(&context, command),
         Command::Authenticate(args) => authenticate::run(&context, args),
+        Command::Operator(command) => operators::run(&context, command),
         Command::Pepper(command) => pepper::run(&context, &command),
         Command::Scan(args) => scan::run(&context, &args),
         Command::Backup(args) => store::back_up(&context, &args),

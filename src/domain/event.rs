@@ -152,6 +152,8 @@ actions! {
     PepperLost = "pepper.lost";
     /// An operator was added.
     OperatorAdded = "operator.added";
+    /// An operator's token was taken back.
+    OperatorRevoked = "operator.revoked";
     /// Checkpoints of the trail are signed by another key from here on, and this event by both.
     AuditKeyChanged = "audit.key_changed";
     /// The beginning of the trail was given up, up to a checkpoint.
@@ -274,6 +276,8 @@ detail_keys! {
     Role = "role";
     /// A tenant's slug.
     Slug = "slug";
+    /// The tenants that an operator is bound to, comma-separated slugs.
+    Tenants = "tenants";
     /// The hash of the last event of the trail of a store that was replaced.
     TrailHead = "trail_head";
     /// How many events the trail of a store had that was replaced.

@@ -419,6 +419,21 @@ impl Operators for FakeStore {
     fn look_up(&self, id: CredentialId) -> StoreResult<Option<Operator>> {
         self.read(|rows| rows.operators.get(&id).cloned())
     }
+    fn revoke(&self, operator: &Operator, expected: Generation, event: AuditEvent) -> StoreResult<()> {
+        self.commit(event, &[Subject::Operator(operator.id)], |rows| {
+            let is_owner = |row: &&Operator| {
+                row.role == domain::Role::Owner && row.tenants.is_empty() && row.revoked_at_ms.is_none()
+            };
+            if !rows.operators.values().filter(is_owner).any(|row| row.id != operator.id) {
+                return Err(StoreError::Missing { what: "owner" });
+            }
+            match rows.operators.get_mut(&operator.id) {
+                Some(row) if row.generation == expected => row.clone_from(operator),
+                _ => return Err(StoreError::Conflict { what: "operator" }),
+            }
+            Ok(())
+        })
+    }
     fn list(&self) -> StoreResult<Vec<Operator>> {
         self.read(|rows| rows.operators.values().cloned().collect())
     }

@@ -200,6 +200,9 @@ pub trait Operators: Send + Sync {
     fn look_up(&self, id: CredentialId) -> StoreResult<Option<Operator>>;
     /// All of them, in the order of ids.
     fn list(&self) -> StoreResult<Vec<Operator>>;
+    /// Replaces the row of one that is revoked in it, where its generation is `expected`: `Missing` of an owner where no
+    /// unbound one would be left, `Conflict` where somebody was faster.
+    fn revoke(&self, operator: &Operator, expected: Generation, event: AuditEvent) -> StoreResult<()>;
 }
 
 /// A credential's row sealed anew: the same facts, another pepper.

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use crate::domain::{AuditEvent, CredentialId, Generation, Operator, Role, Subject, TenantId};
 use crate::store::sqlite::rows::{convert, json, to_json, verifier};
 use crate::store::sqlite::{SqliteStore, store_error};
-use crate::store::{Operators, StoreResult};
+use crate::store::{Operators, StoreError, StoreResult};
 
 const COLUMNS: &str = "id, name, role, tenants, phc, tag, pepper, generation, row_mac, created_at_ms, revoked_at_ms";
 
@@ -54,6 +54,35 @@ impl Operators for SqliteStore {
         self.read("look an operator up", |connection| {
             let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM operators WHERE id = ?1"))?;
             statement.query_row([id.as_bytes()], from_row).optional()
+        })
+    }
+
+    fn revoke(&self, operator: &Operator, expected: Generation, event: AuditEvent) -> StoreResult<()> {
+        const OPERATION: &str = "revoke an operator";
+        let o = operator.clone();
+        self.writer.commit(OPERATION, event, vec![Subject::Operator(operator.id)], move |transaction| {
+            let failed = || store_error(OPERATION, "operator");
+            let values =
+                params![o.id.as_bytes(), o.revoked_at_ms, o.generation.0, o.row_mac, o.verifier.pepper.0, expected.0];
+            let changed = transaction
+                .execute(
+                    "UPDATE operators SET revoked_at_ms = ?2, generation = ?3, row_mac = ?4, pepper = ?5 \
+                     WHERE id = ?1 AND generation = ?6",
+                    values,
+                )
+                .map_err(failed())?;
+            if changed != 1 {
+                return Err(StoreError::Conflict { what: "operator" });
+            }
+            // In the transaction, so that two owners cannot revoke each other at once.
+            let owners: i64 = transaction
+                .query_row(
+                    "SELECT count(*) FROM operators WHERE role = 'owner' AND tenants = '[]' AND revoked_at_ms IS NULL",
+                    [],
+                    |row| row.get(0),
+                )
+                .map_err(failed())?;
+            if owners > 0 { Ok(()) } else { Err(StoreError::Missing { what: "owner" }) }
         })
     }
 
