@@ -188,6 +188,7 @@ fn a_doctor_names_what_is_wrong_and_what_to_do() {
     assert_eq!(code, Some(0), "{found:?}");
     assert!(found.contains(&("pepper".to_owned(), "warning".to_owned())), "beside the database: {found:?}");
     assert!(found.contains(&("integrity".to_owned(), "good".to_owned())));
+    assert!(found.contains(&("audit".to_owned(), "warning".to_owned())), "its key is beside the database: {found:?}");
     let chmod = |name: &str, mode| {
         std::fs::set_permissions(store.data.join(name), std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
     };
@@ -195,6 +196,7 @@ fn a_doctor_names_what_is_wrong_and_what_to_do() {
     let (code, found, text) = verdicts(&store);
     assert_eq!(code, Some(1));
     assert!(found.contains(&("files".to_owned(), "problem".to_owned())) && text.contains("chmod 600"), "{text}");
+    assert!(found.contains(&("audit".to_owned(), "problem".to_owned())), "it is not signed: {found:?}");
     chmod("audit.key", 0o600);
     let pepper = std::fs::read(store.data.join("pepper")).unwrap();
     std::fs::remove_file(store.data.join("pepper")).unwrap();

@@ -261,6 +261,9 @@ fn r6_keys_that_another_system_kept_by_hmac_need_its_constant_key() {
         std::fs::write(store.data.join("pepper"), pepper).unwrap();
         let other = TestHost::start(Setup::on(&store)).await;
         assert!(!other.passes(&key, LLM).await);
+        let doctor = store.run(&["doctor", "--output", "json"]);
+        assert_eq!(doctor.status.code(), Some(1));
+        assert!(String::from_utf8(doctor.stdout).unwrap().contains("no hmac: line"), "and it is said");
         let ours = store.issue(APP, USER);
         other.must_accept(&ours, "a key of ours").await;
     });

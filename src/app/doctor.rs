@@ -3,11 +3,13 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use crate::app::{OpenFailure, Settings, pepper_source};
+use crate::app::{OpenFailure, Settings, audit_key, pepper_source};
+use crate::audit::key::Signer;
 use crate::clock::{Clock as _, SystemClock, WALL_CLOCK_LAG_ALARM_MS};
 use crate::store::Store as _;
 use crate::store::sqlite::migrate::{self, MIGRATIONS};
 use crate::store::sqlite::{self, OpenOptions, ProcessKind, SqliteStore, backup, guard};
+use crate::verify::imported;
 use crate::verify::keyring::Keyring;
 use crate::verify::pepper::Source;
 
@@ -121,6 +123,7 @@ fn opened(store: &SqliteStore, settings: &Settings, dir: &Path, quick: bool, tol
         Err(error) => told("processes", Verdict::Problem, error.to_string()),
     }
     peppers(store, settings, dir, told);
+    trail(store, settings, dir, told);
     clock(store, told);
     if quick {
         return;
@@ -149,6 +152,11 @@ fn peppers(store: &SqliteStore, settings: &Settings, dir: &Path, told: Told<'_>)
         Ok(keyring) => keyring,
         Err(error) => return told("pepper", Verdict::Problem, error.to_string()),
     };
+    let lacking = imported::lacking(store, &keyring.ring()).unwrap_or_default();
+    for method in lacking {
+        let text = format!("there is no hmac: line for keys that were imported as {method}: they are refused");
+        told("pepper", Verdict::Problem, text);
+    }
     match &source {
         Source::File(path) if path.parent() == Some(dir) => {
             let text =
@@ -175,6 +183,33 @@ fn peppers(store: &SqliteStore, settings: &Settings, dir: &Path, told: Told<'_>)
             }
             _ => {}
         }
+    }
+}
+
+/// Whether the audit trail is signed, and by a key that who writes the store does not have.
+fn trail(store: &SqliteStore, settings: &Settings, dir: &Path, told: Told<'_>) {
+    let path = audit_key(settings, dir);
+    let head = store.audit().head().map(|head| head.map_or(0, |(last, _)| last));
+    let signed = store.audit().checkpoint_at_most(u64::MAX).map(|signed| signed.map_or(0, |signed| signed.sequence));
+    match (Signer::load(&path), head, signed) {
+        (Err(error), ..) => {
+            told("audit", Verdict::Problem, format!("nothing that is done is signed: {error}; put the key back"));
+        }
+        (Ok(_), Ok(head), Ok(signed)) if signed < head => {
+            let text = format!(
+                "signed up to event {signed} of {head}: the next process that changes something signs the rest"
+            );
+            told("audit", Verdict::Warning, text);
+        }
+        (Ok(_), Ok(head), Ok(_)) if path.parent() == Some(dir) && settings.audit_anchors.is_none() => {
+            let text = format!(
+                "signed up to event {head}, by a key beside the database: whoever writes there can sign all of it anew; set \
+                 audit.anchor_file to a place that they cannot write"
+            );
+            told("audit", Verdict::Warning, text);
+        }
+        (Ok(_), Ok(head), Ok(_)) => told("audit", Verdict::Good, format!("signed up to event {head}")),
+        (Ok(_), Err(error), _) | (Ok(_), _, Err(error)) => told("audit", Verdict::Problem, error.to_string()),
     }
 }
 

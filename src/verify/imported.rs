@@ -120,6 +120,21 @@ pub fn methods(store: &dyn Store) -> StoreResult<Methods> {
     Ok(methods)
 }
 
+/// The methods in use whose constant key is not held.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn lacking(store: &dyn Store, ring: &Ring) -> StoreResult<Vec<Method>> {
+    let held = |id: &HmacKeyId| ring.hmac_keys().iter().any(|key| key.id == *id);
+    let lacking = |(method, _): (Method, PepperFingerprint)| match &method {
+        Method::Hmac(_, id) if !held(id) => Some(method),
+        _ => None,
+    };
+    let mut lacking: Vec<Method> = methods(store)?.into_iter().filter_map(lacking).collect();
+    lacking.dedup();
+    Ok(lacking)
+}
+
 /// The handles that a key may be found by.
 pub fn handles(ring: &Ring, methods: &[(Method, PepperFingerprint)], key: &[u8]) -> Vec<Handle> {
     let handle = |(method, pepper): &(Method, PepperFingerprint)| {
@@ -146,19 +161,16 @@ impl Verifier {
     /// # Errors
     /// When the store cannot be read.
     pub fn reload_methods(&self) -> StoreResult<()> {
-        let methods = methods(self.store.as_ref())?;
-        let missing = |method: &Method| match method {
-            Method::Hmac(_, id) => !self.keyring.ring().hmac_keys().iter().any(|key| key.id == *id),
-            Method::Digest(_) | Method::Prefix(_) => false,
-        };
-        if methods.iter().any(|(method, _)| missing(method)) {
-            if let Err(error) = self.keyring.reload(&self.store.peppers().list()?) {
+        let store = self.store.as_ref();
+        if !lacking(store, &self.keyring.ring())?.is_empty() {
+            if let Err(error) = self.keyring.reload(&store.peppers().list()?) {
                 tracing::warn!(%error, "the source of peppers could not be read again");
             }
-            for (method, _) in methods.iter().filter(|(method, _)| missing(method)) {
+            for method in lacking(store, &self.keyring.ring())? {
                 tracing::error!(%method, "the source of peppers has no hmac: line for keys that were imported: they are refused");
             }
         }
+        let methods = methods(store)?;
         self.methods.store(Arc::new(methods));
         Ok(())
     }
