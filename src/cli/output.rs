@@ -76,7 +76,14 @@ fn text(value: &Value) -> String {
     let raw = match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
+        // A list of pairs is a list of what has which value.
+        Value::Array(items) => {
+            let item = |item: &Value| match item {
+                Value::Array(pair) => pair.iter().map(text).collect::<Vec<_>>().join("="),
+                other => text(other),
+            };
+            items.iter().map(item).collect::<Vec<_>>().join(", ")
+        }
         Value::Object(fields) => {
             fields.iter().map(|(name, value)| format!("{name}={}", text(value))).collect::<Vec<_>>().join(", ")
         }
