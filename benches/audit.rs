@@ -40,8 +40,8 @@ fn main() {
         events / 100,
         few.0,
         few.1,
-        if many.0 <= bound { "met" } else { "MISSED" },
-        if many.1 <= few.1 + 8 { "met" } else { "MISSED" }
+        support::verdict(many.0 <= bound),
+        support::verdict(many.1 <= few.1 + 8)
     );
 }
 

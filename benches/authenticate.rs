@@ -31,6 +31,7 @@ use latchkey::store::Store as _;
 use latchkey::store::sqlite::SqliteStore;
 use support::engine::ask;
 use support::populate::populate;
+use support::verdict;
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -154,8 +155,4 @@ fn per_call(calls: usize, mut call: impl FnMut(usize)) -> f64 {
         started.elapsed().as_nanos() as f64 / calls as f64
     });
     support::median(rounds.collect())
-}
-
-fn verdict(met: bool) -> &'static str {
-    if met { "met" } else { "MISSED" }
 }

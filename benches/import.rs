@@ -51,6 +51,6 @@ fn main() {
     println!("| --- | --- | --- | --- |");
     println!(
         "| import of {keys} SHA-256 digests | {stored:.1} s, {bytes} bytes a key on disk | the same as a dry run: {dry:.1} s | <= {bound:.0} s: {} |",
-        if stored <= bound { "met" } else { "MISSED" }
+        support::verdict(stored <= bound)
     );
 }

@@ -59,6 +59,6 @@ fn main() {
 
 fn memory(what: &str, pid: u32, bound_mib: u64) {
     let (now, peak) = (support::status_kib(pid, "VmRSS") / 1024, support::status_kib(pid, "VmHWM") / 1024);
-    let verdict = if now <= bound_mib { "met" } else { "MISSED" };
+    let verdict = support::verdict(now <= bound_mib);
     println!("| {what} | {now} MiB, peak {peak} MiB | - | <= {bound_mib} MiB: {verdict} |");
 }

@@ -84,7 +84,7 @@ fn main() {
     println!("| --- | --- | --- | --- |");
     for ((kind, _), times) in kinds.iter().zip(times) {
         let median = support::median(times);
-        let verdict = if (median / all - 1.0).abs() <= TOLERANCE { "met" } else { "MISSED" };
+        let verdict = support::verdict((median / all - 1.0).abs() <= TOLERANCE);
         println!("| {kind} | {median:.1} us | {:.3} | within 7 %: {verdict} |", median / all);
     }
 }

@@ -28,6 +28,7 @@ use latchkey::pb::full::plugin as full;
 use latchkey::secret::{CredentialText, Secret};
 use support::engine;
 use support::populate::populate;
+use support::verdict;
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -58,10 +59,6 @@ fn main() {
 fn revoke(admin: &Admin, key: &Secret<CredentialText>) {
     let id = key_format::parse(key.expose()).expect("a key").id;
     admin.revoke_key(id, RevocationReason::KeyCompromise).expect("revoked");
-}
-
-fn verdict(met: bool) -> &'static str {
-    if met { "met" } else { "MISSED" }
 }
 
 fn same_process(data: &std::path::Path, revocations: usize) {

@@ -29,6 +29,7 @@ use latchkey::secret::{ApiKeyText, CredentialText, Secret};
 use latchkey::store::Store as _;
 use support::engine;
 use support::populate::{CHEAP, Plan, load};
+use support::verdict;
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -98,10 +99,6 @@ fn sample(dir: &Path, plan: &Plan) -> Sample {
     let mut keys: Vec<_> = lines.split(|byte| *byte == b'\n').map(|line| Secret::new(line.to_vec())).collect();
     let hashed = keys.split_off(plan.sampled);
     Sample { data, keys, hashed, stored: plan.keys + plan.hashed }
-}
-
-fn verdict(met: bool) -> &'static str {
-    if met { "met" } else { "MISSED" }
 }
 
 fn size(many: &Sample) {

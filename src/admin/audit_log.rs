@@ -66,7 +66,23 @@ impl<T> Iterator for Pages<'_, T> {
     }
 }
 
+/// Where a trail begins and ends.
+struct Extent {
+    beginning: [u8; 16],
+    base: Option<Checkpoint>,
+    /// The last event that was given up, or 0.
+    from: u64,
+    /// The last event that is there.
+    last: u64,
+}
+
 impl Admin {
+    fn extent(&self) -> AdminResult<Extent> {
+        let (beginning, base) = self.store.audit().beginning()?;
+        let last = self.store.audit().head()?.map_or(0, |(last, _)| last);
+        Ok(Extent { beginning, from: base.as_ref().map_or(0, |base| base.sequence), base, last })
+    }
+
     /// Events that fit, after the event `after`, in their order, at most `limit` of them.
     ///
     /// # Errors
@@ -90,10 +106,7 @@ impl Admin {
     /// # Errors
     /// When the store cannot be read. Damage is a result.
     pub fn verify_trail(&self, trust: &Trust, anchors: Vec<Checkpoint>) -> AdminResult<Result<Verified, Damage>> {
-        let audit = self.store.audit();
-        let (beginning, base) = audit.beginning()?;
-        let last = audit.head()?.map_or(0, |(last, _)| last);
-        let from = base.as_ref().map_or(0, |base| base.sequence);
+        let Extent { beginning, base, from, last } = self.extent()?;
         let checkpoints = self.checkpoint_pages(from, u64::MAX);
         // What cannot be read would be missing, and every event of it unsigned: never more is said than was seen.
         let checkpoints = Box::new(checkpoints.map_while(Result::ok).filter(move |checkpoint| {
@@ -135,10 +148,7 @@ impl Admin {
     /// # Errors
     /// When the store cannot be read, an event of it does not read as one, or `each` fails.
     pub fn export_trail(&self, mut each: impl FnMut(Exported<'_>) -> AdminResult<()>) -> AdminResult<u64> {
-        let audit = self.store.audit();
-        let (beginning, base) = audit.beginning()?;
-        let last = audit.head()?.map_or(0, |(last, _)| last);
-        let from = base.as_ref().map_or(0, |base| base.sequence);
+        let Extent { beginning, base, from, last } = self.extent()?;
         each(Exported::Beginning(&beginning, base.as_ref()))?;
         let mut checkpoints = self.checkpoint_pages(from, last).peekable();
         let mut count = 0;
@@ -166,9 +176,7 @@ impl Admin {
     /// When nothing that old was signed, or the store cannot be written.
     pub fn prune_trail(&self, before_ms: i64) -> AdminResult<(u64, Checkpoint)> {
         let audit = self.store.audit();
-        let (_, base) = audit.beginning()?;
-        let from = base.as_ref().map_or(0, |base| base.sequence);
-        let last = audit.head()?.map_or(0, |(last, _)| last);
+        let Extent { from, last, .. } = self.extent()?;
         let mut old = None;
         for stored in self.stored_pages(from, last) {
             let stored = stored?;

@@ -211,9 +211,9 @@ impl Admin {
                     _ => self.prove(request, entropy, &ring, &prehash, &value, &mut credential)?,
                 }
                 credential.verifier.prehash = Some(prehash);
-                let held = ring.fingerprints().into_iter().filter_map(|pepper| ring.of(pepper));
-                handles.extend(held.map(|tagger| tagger.handle(found_by, &value)));
-                Some((found_by, ring.current().handle(found_by, &value)))
+                handles.extend(ring.held().map(|tagger| tagger.handle(found_by, &value)));
+                // The current pepper's is the first.
+                handles.first().map(|handle| (found_by, *handle))
             }
         };
         ring.seal(&mut credential);

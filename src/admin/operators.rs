@@ -90,9 +90,8 @@ impl Admin {
         retrying(|| {
             let missing =
                 || AdminError::NotFound { what: "operator", name: name_or_id.to_owned(), place: String::new() };
-            let all = self.operators()?.into_iter();
             let named = |operator: &Operator| operator.name == name_or_id || operator.id.to_string() == name_or_id;
-            let mut operator = all.into_iter().find(named).ok_or_else(missing)?;
+            let mut operator = self.operators()?.into_iter().find(named).ok_or_else(missing)?;
             if operator.revoked_at_ms.is_some() {
                 return Ok((operator, true));
             }

@@ -81,9 +81,14 @@ impl Ring {
         &self.current
     }
 
+    /// All that are held, the current one first.
+    pub fn held(&self) -> impl Iterator<Item = &Arc<Tagger>> {
+        std::iter::once(&self.current).chain(&self.others)
+    }
+
     /// The one of that fingerprint.
     pub fn of(&self, fingerprint: PepperFingerprint) -> Option<&Arc<Tagger>> {
-        std::iter::once(&self.current).chain(&self.others).find(|tagger| tagger.fingerprint() == fingerprint)
+        self.held().find(|tagger| tagger.fingerprint() == fingerprint)
     }
 
     /// Whether a row under that pepper, which nobody has any more, may be proven anew by Argon2id.
@@ -116,7 +121,7 @@ impl Ring {
 
     /// Fingerprints of all that are held, the current one first.
     pub fn fingerprints(&self) -> Vec<PepperFingerprint> {
-        std::iter::once(&self.current).chain(&self.others).map(|tagger| tagger.fingerprint()).collect()
+        self.held().map(|tagger| tagger.fingerprint()).collect()
     }
 }
 

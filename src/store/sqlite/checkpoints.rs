@@ -7,9 +7,6 @@ use crate::audit::checkpoint::Checkpoint;
 use crate::audit::key::{KeyError, Signer};
 use crate::store::sqlite::trail;
 
-/// Events that a look at the tail takes at once.
-const PAGE: u32 = 1_000;
-
 /// What the trail begins with: the epoch of the store's first day.
 pub(super) fn beginning(connection: &Connection) -> rusqlite::Result<[u8; 16]> {
     connection.query_row("SELECT coalesce(trail_epoch, epoch) FROM store_meta", [], |row| row.get(0))
@@ -100,21 +97,8 @@ pub(super) fn sign(
         return Ok(Signed::Already);
     }
     let mut walk = chain::Walk::after(from, hash);
-    loop {
-        let (taken, _) = walk.head();
-        let page = trail::stored(connection, taken, PAGE)?;
-        if page.is_empty() {
-            break;
-        }
-        for stored in page {
-            let step = match &stored.event {
-                Some(event) => walk.step(stored.sequence, event, &stored.hash),
-                None => Err(chain::Damage::Changed { sequence: stored.sequence }),
-            };
-            if let Err(damage) = step {
-                return Ok(Signed::Damaged(damage));
-            }
-        }
+    if let Some(damage) = trail::follow(connection, &mut walk)? {
+        return Ok(Signed::Damaged(damage));
     }
     let (sequence, hash) = walk.head();
     let checkpoint = load()?.checkpoint(beginning, sequence, hash, at_ms);

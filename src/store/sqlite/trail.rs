@@ -83,6 +83,24 @@ pub(super) fn stored(connection: &Connection, after: u64, limit: u32) -> rusqlit
     rows.collect()
 }
 
+/// Takes a walk on to the last event; what is wrong on the way.
+pub(super) fn follow(connection: &Connection, walk: &mut chain::Walk) -> rusqlite::Result<Option<chain::Damage>> {
+    loop {
+        let page = stored(connection, walk.head().0, PAGE)?;
+        if page.is_empty() {
+            return Ok(None);
+        }
+        for Stored { sequence, hash, event } in page {
+            let step = event
+                .as_ref()
+                .map_or(Err(chain::Damage::Changed { sequence }), |event| walk.step(sequence, event, &hash));
+            if let Err(damage) = step {
+                return Ok(Some(damage));
+            }
+        }
+    }
+}
+
 /// Walks the whole trail; the number and hash of its last event, or what is wrong with it. Signatures are another matter.
 #[expect(clippy::type_complexity, reason = "what can be wrong is not an error of the database")]
 pub(super) fn verify(connection: &Connection) -> rusqlite::Result<Result<(u64, Option<[u8; 32]>), chain::Damage>> {
@@ -91,19 +109,8 @@ pub(super) fn verify(connection: &Connection) -> rusqlite::Result<Result<(u64, O
         Some(base) => chain::Walk::after(base.sequence, base.head),
         None => chain::Walk::new(&checkpoints::beginning(connection)?),
     };
-    loop {
-        let page = stored(connection, walk.head().0, PAGE)?;
-        if page.is_empty() {
-            break;
-        }
-        for Stored { sequence, hash, event } in page {
-            let step = event
-                .as_ref()
-                .map_or(Err(chain::Damage::Changed { sequence }), |event| walk.step(sequence, event, &hash));
-            if let Err(damage) = step {
-                return Ok(Err(damage));
-            }
-        }
+    if let Some(damage) = follow(connection, &mut walk)? {
+        return Ok(Err(damage));
     }
     let (length, head) = walk.head();
     Ok(Ok((length, (length > 0).then_some(head))))
