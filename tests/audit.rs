@@ -147,6 +147,29 @@ fn e3_an_export_is_verified_elsewhere_by_the_same_binary() {
 }
 
 #[test]
+fn e3_nothing_is_signed_on_top_of_what_does_not_follow() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let store = TestStore::new();
+    let (path, before) = (store.data.join("audit.key"), verify(&store, &[]).1["signed_up_to"].clone());
+    // An event that nobody signed, because the key was away, and somebody edits.
+    let key = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    store.ok(&["tenant", "set", TENANT, "--name", "Changed"]);
+    tamper(
+        &store,
+        "UPDATE audit_events SET actor = 'local:77' WHERE sequence = (SELECT max(sequence) FROM audit_events)",
+    );
+    std::fs::write(&path, key).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let refused = store.run(&["audit", "checkpoint"]);
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(1), 0));
+    store.ok(&["tenant", "set", TENANT, "--name", "Again"]);
+    let db = Connection::open(store.data.join("latchkey.db")).unwrap();
+    let signed: i64 = db.query_row("SELECT max(sequence) FROM audit_checkpoints", [], |row| row.get(0)).unwrap();
+    assert_eq!(Value::from(signed), before, "the last checkpoint is the one from before");
+}
+
+#[test]
 fn r19_a_signing_key_is_replaced_and_both_keys_sign_that() {
     let store = TestStore::new();
     let first = public_key(&store);
