@@ -44,6 +44,17 @@ pub mod slim {
     }
 }
 
+/// The administration of the store.
+pub mod admin {
+    /// Version 1.
+    pub mod v1 {
+        include!(concat!(env!("OUT_DIR"), "/admin/latchkey.admin.v1.rs"));
+    }
+}
+
+/// Descriptors of the administration, for reflection and for tests that walk every method.
+pub const ADMIN_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/admin.bin"));
+
 /// Descriptors of the full view; the ones to offer for reflection, as they show what may be sent.
 pub const FULL_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/full.bin"));
 

@@ -35,7 +35,7 @@ fn b2_of_a_hundred_threads_none_is_let_in_after_a_revocation_was_acknowledged() 
         let opened = in_process::open(&store.data);
         let (admin, engine) = (latchkey::app::init::local_admin(&opened), in_process::engine(&store.data, &opened));
         let issue = || {
-            let issued = admin.issue_key(TENANT, key_request()).unwrap();
+            let issued = admin.issue_key(TENANT, &key_request()).unwrap();
             (issued.credential.id, Secret::<CredentialText>::new(issued.key.expose().to_vec()))
         };
         let keys: Vec<_> = (0..revocations + AROUND).map(|_| issue()).collect();

@@ -231,7 +231,7 @@ fn a2_a_thousand_keys_are_in_no_file_of_the_store() {
             decoy: false,
             cost: latchkey::verify::argon::DEFAULT_COST,
         };
-        let issued = admin.issue_key("acme", request).unwrap();
+        let issued = admin.issue_key("acme", &request).unwrap();
         let text = std::str::from_utf8(issued.key.expose()).unwrap();
         store.canaries.add("one of a thousand keys", secret_part(text).unwrap());
     }

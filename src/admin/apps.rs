@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::admin::authority::{Act, check_etag};
 use crate::admin::limits::{self, invalid};
-use crate::admin::{Admin, AdminError, AdminResult, all_pages, not_found, retrying, take};
+use crate::admin::{Admin, AdminError, AdminResult, not_found, record, retrying, take};
 use crate::domain::event::DetailKey;
-use crate::domain::{Action, App, AppId, LlmGrant, Subject, Tenant};
+use crate::domain::{Action, App, AppId, Generation, LlmGrant, Subject, UserId};
 use crate::store::StoreError;
 
 /// An App to be claimed.
@@ -19,6 +20,8 @@ pub struct NewApp {
     pub description: String,
     /// Who answers for it.
     pub owner_email: String,
+    /// The host's User who may manage its keys in the portal.
+    pub owner: Option<UserId>,
     /// Whether it may be used.
     pub active: bool,
     /// Monthly budget in the host's currency; 0 is none.
@@ -40,6 +43,8 @@ pub struct AppChanges {
     pub description: Option<String>,
     /// Who answers for it.
     pub owner_email: Option<String>,
+    /// The host's User who may manage its keys in the portal; none inside for nobody.
+    pub owner: Option<Option<UserId>>,
     /// Whether it may be used.
     pub active: Option<bool>,
     /// Monthly budget; 0 is none.
@@ -48,6 +53,8 @@ pub struct AppChanges {
     pub rate_limit: Option<i32>,
     /// All further fields.
     pub metadata: Option<BTreeMap<String, String>>,
+    /// What was read of it before; none changes it whatever it is.
+    pub etag: Option<Generation>,
     /// All LLMs that it may use from now on.
     pub llms: Option<Vec<LlmGrant>>,
 }
@@ -89,28 +96,34 @@ impl Admin {
     ///
     /// # Errors
     /// When any tenant has it already, or a value does not fit.
-    pub fn add_app(&self, tenant: &str, new: NewApp) -> AdminResult<App> {
-        let tenant = self.tenant(tenant)?;
-        let app = App {
-            tenant: tenant.id,
-            id: new.id,
-            name: new.name,
-            description: new.description,
-            owner_email: new.owner_email,
-            active: new.active,
-            monthly_budget: new.monthly_budget,
-            rate_limit: new.rate_limit,
-            metadata: new.metadata,
-            llms: new.llms,
-            generation: self.generation()?,
-        };
-        check(&app)?;
-        let event = self.event(Action::AppAdded, Subject::App(app.id), Some(tenant.id), details(&app, &[]));
-        match self.store.apps().add(&app, event) {
-            Ok(()) => Ok(app),
-            Err(StoreError::Exists { .. }) => Err(AdminError::Claimed { what: "App", id: app.id.get() }),
-            Err(error) => Err(error.into()),
-        }
+    pub fn add_app(&self, tenant: &str, new: &NewApp) -> AdminResult<App> {
+        let permit = self.permit(Act::Govern)?;
+        let tenant = permit.tenant(tenant)?;
+        retrying(|| {
+            let claim = permit.once("CreateApp", Some(tenant.id))?;
+            let NewApp { name, description, owner_email, metadata, llms, .. } = new.clone();
+            let app = App {
+                tenant: tenant.id,
+                id: new.id,
+                name,
+                description,
+                owner_email,
+                owner: new.owner,
+                active: new.active,
+                monthly_budget: new.monthly_budget,
+                rate_limit: new.rate_limit,
+                metadata,
+                llms,
+                generation: self.generation()?,
+            };
+            check(&app)?;
+            let event = self.event(Action::AppAdded, Subject::App(app.id), Some(tenant.id), details(&app, &[]));
+            match permit.store().apps().add(&app, record(event, claim, &app.id)) {
+                Ok(()) => Ok(app),
+                Err(StoreError::Exists { what: "App" }) => Err(AdminError::Claimed { what: "App", id: app.id.get() }),
+                Err(error) => Err(error.into()),
+            }
+        })
     }
 
     /// An App of a tenant.
@@ -118,21 +131,8 @@ impl Admin {
     /// # Errors
     /// When the tenant has no such App.
     pub fn app(&self, tenant: &str, id: AppId) -> AdminResult<App> {
-        let tenant = self.tenant(tenant)?;
-        self.app_of(&tenant, id)
-    }
-
-    pub(super) fn app_of(&self, tenant: &Tenant, id: AppId) -> AdminResult<App> {
-        self.store.apps().by_id(tenant.id, id)?.ok_or_else(|| not_found("App", &id, tenant))
-    }
-
-    /// Every App of a tenant, in the order of ids.
-    ///
-    /// # Errors
-    /// When there is no such tenant.
-    pub fn each_app(&self, tenant: &str, each: impl FnMut(App)) -> AdminResult<()> {
-        let tenant = self.tenant(tenant)?;
-        all_pages(|page| self.store.apps().list(tenant.id, &page), |app| app.id, each)
+        let permit = self.permit(Act::ReadKeys)?;
+        permit.app(&permit.tenant(tenant)?, id)
     }
 
     /// Changes an App.
@@ -140,13 +140,16 @@ impl Admin {
     /// # Errors
     /// When the tenant has no such App, or a value does not fit.
     pub fn set_app(&self, tenant: &str, id: AppId, changes: &AppChanges) -> AdminResult<App> {
-        let tenant = self.tenant(tenant)?;
+        let permit = self.permit(Act::Manage)?;
+        let tenant = permit.tenant(tenant)?;
         retrying(|| {
-            let mut app = self.app_of(&tenant, id)?;
+            let mut app = permit.app(&tenant, id)?;
+            check_etag(changes.etag, app.generation, "App", &id)?;
             let (expected, mut fields) = (app.generation, Vec::new());
             take("name", changes.name.as_ref(), &mut app.name, &mut fields);
             take("description", changes.description.as_ref(), &mut app.description, &mut fields);
             take("owner_email", changes.owner_email.as_ref(), &mut app.owner_email, &mut fields);
+            take("owner_user_id", changes.owner.as_ref(), &mut app.owner, &mut fields);
             take("active", changes.active.as_ref(), &mut app.active, &mut fields);
             take("monthly_budget", changes.monthly_budget.as_ref(), &mut app.monthly_budget, &mut fields);
             take("rate_limit", changes.rate_limit.as_ref(), &mut app.rate_limit, &mut fields);
@@ -159,7 +162,7 @@ impl Admin {
             app.generation = self.generation()?;
             let details = details(&app, &fields);
             let event = self.event(Action::AppChanged, Subject::App(app.id), Some(tenant.id), details);
-            self.store.apps().update(&app, expected, event)?;
+            permit.store().apps().update(&app, expected, event)?;
             Ok(app)
         })
     }
@@ -169,9 +172,10 @@ impl Admin {
     /// # Errors
     /// When the tenant has no such App.
     pub fn remove_app(&self, tenant: &str, id: AppId) -> AdminResult<()> {
-        let tenant = self.tenant(tenant)?;
+        let permit = self.permit(Act::Govern)?;
+        let tenant = permit.tenant(tenant)?;
         let event = self.event(Action::AppRemoved, Subject::App(id), Some(tenant.id), Vec::new());
-        match self.store.apps().remove(tenant.id, id, event) {
+        match permit.store().apps().remove(tenant.id, id, event) {
             Err(StoreError::Missing { .. }) => Err(not_found("App", &id, &tenant)),
             other => Ok(other?),
         }

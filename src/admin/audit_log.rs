@@ -1,5 +1,6 @@
 //! The audit trail for those who read it: lists, checks, exports, gives up what is old.
 
+use crate::admin::authority::{Act, Permit};
 use crate::admin::limits::invalid;
 use crate::admin::{Admin, AdminError, AdminResult};
 use crate::audit::chain::Damage;
@@ -76,28 +77,62 @@ struct Extent {
     last: u64,
 }
 
-impl Admin {
+/// Events looked at for one page: a filter that fits few answers in bounded time, and goes on with the next page.
+const MOST_SCANNED: usize = 50_000;
+
+/// A page of events.
+pub struct EventPage {
+    /// Those that fit.
+    pub events: Vec<ChainedEvent>,
+    /// The last event that was looked at.
+    pub scanned_to: u64,
+    /// Whether there may be more after it.
+    pub more: bool,
+}
+
+impl Permit<'_> {
     fn extent(&self) -> AdminResult<Extent> {
-        let (beginning, base) = self.store.audit().beginning()?;
-        let last = self.store.audit().head()?.map_or(0, |(last, _)| last);
+        let (beginning, base) = self.store().audit().beginning()?;
+        let last = self.store().audit().head()?.map_or(0, |(last, _)| last);
         Ok(Extent { beginning, from: base.as_ref().map_or(0, |base| base.sequence), base, last })
     }
+}
 
-    /// Events that fit, after the event `after`, in their order, at most `limit` of them.
+impl Admin {
+    /// Events that fit, after the event `after`, in their order, at most `limit` of them. Who is bound to tenants gets
+    /// those of their tenants only.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn events(&self, filter: &EventFilter, mut after: u64, limit: usize) -> AdminResult<Vec<ChainedEvent>> {
-        let mut found = Vec::new();
-        loop {
-            let page = self.store.audit().list(after, PAGE)?;
-            let Some(last) = page.last() else { return Ok(found) };
-            after = last.sequence;
-            found.extend(page.into_iter().filter(|event| filter.wants(event)).take(limit - found.len()));
-            if found.len() >= limit {
-                return Ok(found);
+    pub fn events(&self, filter: &EventFilter, after: u64, limit: usize) -> AdminResult<EventPage> {
+        let permit = self.permit(Act::Read)?;
+        let (mut page, mut scanned) = (EventPage { events: Vec::new(), scanned_to: after, more: true }, 0);
+        while page.events.len() < limit && scanned < MOST_SCANNED {
+            let rows = permit.store().audit().list(page.scanned_to, PAGE)?;
+            if rows.is_empty() {
+                page.more = false;
+                break;
+            }
+            for event in rows {
+                if page.events.len() >= limit {
+                    break;
+                }
+                scanned += 1;
+                page.scanned_to = event.sequence;
+                if permit.covers(event.event.tenant) && filter.wants(&event) {
+                    page.events.push(event);
+                }
             }
         }
+        Ok(page)
+    }
+
+    /// The number of the last event, whosever it is.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn last_event(&self) -> AdminResult<u64> {
+        Ok(self.permit(Act::Read)?.store().audit().head()?.map_or(0, |(last, _)| last))
     }
 
     /// Walks the trail with its checkpoints, and says what is wrong with it first. Events that are added meanwhile are
@@ -106,40 +141,18 @@ impl Admin {
     /// # Errors
     /// When the store cannot be read. Damage is a result.
     pub fn verify_trail(&self, trust: &Trust, anchors: Vec<Checkpoint>) -> AdminResult<Result<Verified, Damage>> {
-        let Extent { beginning, base, from, last } = self.extent()?;
-        let checkpoints = self.checkpoint_pages(from, u64::MAX);
+        let permit = self.permit(Act::ReadAll)?;
+        let Extent { beginning, base, from, last } = permit.extent()?;
+        let checkpoints = checkpoint_pages(&permit, from, u64::MAX);
         // What cannot be read would be missing, and every event of it unsigned: never more is said than was seen.
-        let checkpoints = Box::new(checkpoints.map_while(Result::ok).filter(move |checkpoint| {
+        let checkpoints = Box::new(checkpoints.map_while(Result::ok).filter(|checkpoint| {
             // Of an event that came after the walk began.
-            checkpoint.sequence <= last || !self.is_there(checkpoint.sequence)
+            checkpoint.sequence <= last || !is_there(&permit, checkpoint.sequence)
         }));
         match Verifier::new(beginning, base.as_ref(), trust, checkpoints, anchors) {
-            Ok(verifier) => Ok(walk(verifier, self.stored_pages(from, last))?),
+            Ok(verifier) => Ok(walk(verifier, stored_pages(&permit, from, last))?),
             Err(damage) => Ok(Err(damage)),
         }
-    }
-
-    fn is_there(&self, sequence: u64) -> bool {
-        self.store.audit().head().is_ok_and(|head| head.is_some_and(|(last, _)| last >= sequence))
-    }
-
-    fn stored_pages(&self, after: u64, last: u64) -> impl Iterator<Item = Result<Stored, StoreError>> + '_ {
-        let next = Box::new(|after| self.store.audit().stored(after, PAGE));
-        Pages { next, number: |stored: &Stored| stored.sequence, page: Vec::new().into_iter(), after, last }
-    }
-
-    fn checkpoint_pages(&self, after: u64, last: u64) -> impl Iterator<Item = Result<Checkpoint, StoreError>> + '_ {
-        // Whole events: two keys may have signed the same one.
-        let next = Box::new(move |after| {
-            let mut page = self.store.audit().checkpoints(after, PAGE)?;
-            let [first, last] = [page.first(), page.last()].map(|checkpoint| checkpoint.map(|c| c.sequence));
-            if page.len() >= PAGE as usize && first != last {
-                page.retain(|checkpoint| Some(checkpoint.sequence) != last);
-            }
-            Ok(page)
-        });
-        let number = |checkpoint: &Checkpoint| checkpoint.sequence;
-        Pages { next, number, page: Vec::new().into_iter(), after, last }
     }
 
     /// Everything that a verifier elsewhere needs: the beginning and the base first, then each event, each followed by
@@ -148,11 +161,12 @@ impl Admin {
     /// # Errors
     /// When the store cannot be read, an event of it does not read as one, or `each` fails.
     pub fn export_trail(&self, mut each: impl FnMut(Exported<'_>) -> AdminResult<()>) -> AdminResult<u64> {
-        let Extent { beginning, base, from, last } = self.extent()?;
+        let permit = self.permit(Act::ReadAll)?;
+        let Extent { beginning, base, from, last } = permit.extent()?;
         each(Exported::Beginning(&beginning, base.as_ref()))?;
-        let mut checkpoints = self.checkpoint_pages(from, last).peekable();
+        let mut checkpoints = checkpoint_pages(&permit, from, last).peekable();
         let mut count = 0;
-        for stored in self.stored_pages(from, last) {
+        for stored in stored_pages(&permit, from, last) {
             let Stored { sequence, hash, event } = stored?;
             let Some(event) = event else {
                 return Err(invalid(
@@ -175,10 +189,11 @@ impl Admin {
     /// # Errors
     /// When nothing that old was signed, or the store cannot be written.
     pub fn prune_trail(&self, before_ms: i64) -> AdminResult<(u64, Checkpoint)> {
-        let audit = self.store.audit();
-        let Extent { from, last, .. } = self.extent()?;
+        let permit = self.permit(Act::Govern)?;
+        let audit = permit.store().audit();
+        let Extent { from, last, .. } = permit.extent()?;
         let mut old = None;
-        for stored in self.stored_pages(from, last) {
+        for stored in stored_pages(&permit, from, last) {
             let stored = stored?;
             match stored.event.map(|event| event.at_ms) {
                 Some(at_ms) if at_ms < before_ms => old = Some(stored.sequence),
@@ -202,7 +217,8 @@ impl Admin {
     /// # Errors
     /// When the store cannot be written.
     pub fn note_audit_key(&self, key: &PublicKey) -> AdminResult<(u64, [u8; 32])> {
-        let audit = self.store.audit();
+        let permit = self.permit(Act::Govern)?;
+        let audit = permit.store().audit();
         let before = audit.head()?.map_or(0, |(last, _)| last);
         let details = vec![(DetailKey::PublicKey, hex::encode(key))];
         audit.note(self.event(Action::AuditKeyChanged, Subject::Everything, None, details.clone()))?;
@@ -212,6 +228,39 @@ impl Admin {
         let lost = || AdminError::Store(StoreError::Conflict { what: "the change of the audit key" });
         noted.next().map(|noted| (noted.sequence, noted.hash)).ok_or_else(lost)
     }
+}
+
+fn is_there(permit: &Permit<'_>, sequence: u64) -> bool {
+    permit.store().audit().head().is_ok_and(|head| head.is_some_and(|(last, _)| last >= sequence))
+}
+
+fn stored_pages<'a>(
+    permit: &Permit<'a>,
+    after: u64,
+    last: u64,
+) -> impl Iterator<Item = Result<Stored, StoreError>> + use<'a> {
+    let audit = permit.store().audit();
+    let next = Box::new(move |after| audit.stored(after, PAGE));
+    Pages { next, number: |stored: &Stored| stored.sequence, page: Vec::new().into_iter(), after, last }
+}
+
+fn checkpoint_pages<'a>(
+    permit: &Permit<'a>,
+    after: u64,
+    last: u64,
+) -> impl Iterator<Item = Result<Checkpoint, StoreError>> + use<'a> {
+    let audit = permit.store().audit();
+    // Whole events: two keys may have signed the same one.
+    let next = Box::new(move |after| {
+        let mut page = audit.checkpoints(after, PAGE)?;
+        let [first, last] = [page.first(), page.last()].map(|checkpoint| checkpoint.map(|c| c.sequence));
+        if page.len() >= PAGE as usize && first != last {
+            page.retain(|checkpoint| Some(checkpoint.sequence) != last);
+        }
+        Ok(page)
+    });
+    let number = |checkpoint: &Checkpoint| checkpoint.sequence;
+    Pages { next, number, page: Vec::new().into_iter(), after, last }
 }
 
 /// A part of an export.

@@ -2,8 +2,9 @@
 
 use ipnet::IpNet;
 
+use crate::admin::authority::{Act, Permit};
 use crate::admin::limits::{self, invalid};
-use crate::admin::{Admin, AdminError, AdminResult, all_pages, retrying};
+use crate::admin::{Admin, AdminError, AdminResult, record, retrying};
 use crate::domain::credential::{CredentialKind, RevocationReason};
 use crate::domain::event::DetailKey;
 use crate::domain::{
@@ -46,6 +47,27 @@ pub struct Issued {
     pub key: Secret<ApiKeyText>,
 }
 
+/// Which credentials to list. Nothing given is all of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct KeyFilter {
+    /// That act as this App.
+    pub app: Option<AppId>,
+    /// That act for this User.
+    pub user: Option<UserId>,
+    /// Only those in force that cost a slow hash at first use.
+    pub weak: bool,
+}
+
+impl KeyFilter {
+    /// Whether it is one of them at that time.
+    pub fn wants(&self, key: &Credential, now_ms: i64) -> bool {
+        let weak = || key.verifier.tag.is_none() && key.check_validity(now_ms).is_ok();
+        self.app.is_none_or(|app| key.app == app)
+            && self.user.is_none_or(|user| key.user == user)
+            && (!self.weak || weak())
+    }
+}
+
 /// What revoking came to.
 #[derive(Clone, Debug)]
 pub struct Revoked {
@@ -74,49 +96,60 @@ impl Admin {
     ///
     /// # Errors
     /// When the tenant is suspended, has no such App or User, or a value does not fit.
-    pub fn issue_key(&self, tenant: &str, request: IssueRequest) -> AdminResult<Issued> {
-        let tenant = self.tenant(tenant)?;
-        let issued = self.mint(&tenant, request, None)?;
-        let credential = &issued.credential;
-        let mut details = vec![
-            (DetailKey::App, credential.app.to_string()),
-            (DetailKey::User, credential.user.to_string()),
-            (DetailKey::Environment, credential.environment.as_str().to_owned()),
-            (DetailKey::Name, credential.label.clone()),
-        ];
-        details.extend(credential.expires_at_ms.map(|end| (DetailKey::ExpiresAt, end.to_string())));
-        details.extend(credential.decoy.then(|| (DetailKey::Decoy, "true".to_owned())));
-        let event = self.event(Action::CredentialIssued, Subject::Credential(credential.id), Some(tenant.id), details);
-        self.store.credentials().issue(credential, event).map_err(|error| owner_gone(error, credential, &tenant))?;
-        Ok(issued)
+    pub fn issue_key(&self, tenant: &str, request: &IssueRequest) -> AdminResult<Issued> {
+        let permit = self.permit(Act::Issue)?;
+        let tenant = permit.tenant(tenant)?;
+        if permit.caller().own.is_some() && request.decoy {
+            return Err(invalid("decoy", "honey keys are for operators"));
+        }
+        retrying(|| {
+            let claim = permit.once("IssueCredential", Some(tenant.id))?;
+            let issued = self.mint(&permit, &tenant, request, None)?;
+            let credential = &issued.credential;
+            let mut details = vec![
+                (DetailKey::App, credential.app.to_string()),
+                (DetailKey::User, credential.user.to_string()),
+                (DetailKey::Environment, credential.environment.as_str().to_owned()),
+                (DetailKey::Name, credential.label.clone()),
+            ];
+            details.extend(credential.expires_at_ms.map(|end| (DetailKey::ExpiresAt, end.to_string())));
+            details.extend(credential.decoy.then(|| (DetailKey::Decoy, "true".to_owned())));
+            let subject = Subject::Credential(credential.id);
+            let event = self.event(Action::CredentialIssued, subject, Some(tenant.id), details);
+            let stored = permit.store().credentials().issue(credential, record(event, claim, &credential.id));
+            stored.map_err(|error| owner_gone(error, credential, &tenant))?;
+            Ok(issued)
+        })
     }
 
     /// A checked request as a record and its key, not yet in the store.
     pub(super) fn mint(
         &self,
+        permit: &Permit<'_>,
         tenant: &Tenant,
-        request: IssueRequest,
+        request: &IssueRequest,
         replaces: Option<CredentialId>,
     ) -> AdminResult<Issued> {
-        let now_ms = self.clock.wall_ms();
+        let now_ms = self.now_ms();
         request.check(now_ms)?;
         if tenant.status == TenantStatus::Suspended {
             return Err(AdminError::Suspended(tenant.slug.clone()));
         }
-        self.app_of(tenant, request.app)?;
-        self.user_of(tenant, request.user)?;
-        let id = CredentialId::random(self.entropy.as_ref())?;
-        let minted = key_format::mint(&tenant.key_prefix, Some(request.environment), id, self.entropy.as_ref())?;
+        permit.app(tenant, request.app)?;
+        permit.user(tenant, request.user)?;
+        let id = CredentialId::random(self.backend.entropy.as_ref())?;
+        let minted =
+            key_format::mint(&tenant.key_prefix, Some(request.environment), id, self.backend.entropy.as_ref())?;
         let verifier = self.verifier(CredentialKind::ApiKey, tenant.id, id, minted.body(), request.cost)?;
         let mut credential = Credential {
             id,
             tenant: tenant.id,
             app: request.app,
             user: request.user,
-            label: request.label,
+            label: request.label.clone(),
             environment: request.environment,
-            scopes: request.scopes,
-            cidrs: request.cidrs,
+            scopes: request.scopes.clone(),
+            cidrs: request.cidrs.clone(),
             not_before_ms: request.not_before_ms,
             expires_at_ms: request.expires_at_ms,
             status: Status::Active,
@@ -126,36 +159,27 @@ impl Admin {
             verifier,
             generation: self.generation()?,
             row_mac: [0; 32],
-            created_by: self.actor.to_text(),
+            created_by: self.caller.actor.to_text(),
             created_at_ms: now_ms,
             last_used_at_ms: None,
         };
-        self.keyring.ring().seal(&mut credential);
+        self.backend.keyring.ring().seal(&mut credential);
         Ok(Issued { credential, key: minted.text })
-    }
-
-    /// A credential, by its public id, if there is one.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn find_key(&self, id: CredentialId) -> AdminResult<Option<Credential>> {
-        Ok(self.store.credentials().look_up(id)?.row)
     }
 
     /// A credential, by its public id.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none that is the caller's.
     pub fn key(&self, id: CredentialId) -> AdminResult<Credential> {
-        let found = self.find_key(id)?;
-        found.ok_or_else(|| AdminError::NotFound { what: "credential", name: id.to_string(), place: String::new() })
+        self.permit(Act::ReadKeys)?.credential(id)
     }
 
     /// A credential that is to be changed: a new MAC must never be put over what somebody else wrote (rule R4). Such a
     /// row stays refused as it is.
-    pub(super) fn genuine_key(&self, id: CredentialId) -> AdminResult<Credential> {
-        let credential = self.key(id)?;
-        match self.keyring.ring().is_genuine(&credential) {
+    pub(super) fn genuine_key(&self, permit: &Permit<'_>, id: CredentialId) -> AdminResult<Credential> {
+        let credential = permit.credential(id)?;
+        match self.backend.keyring.ring().is_genuine(&credential) {
             Some(true) => Ok(credential),
             Some(false) => Err(AdminError::Forged(id.to_string())),
             None => Err(AdminError::PepperMissing(id.to_string())),
@@ -163,9 +187,9 @@ impl Admin {
     }
 
     /// A credential whose pepper was declared lost, to be sealed under the current one.
-    fn without_seal(&self, id: CredentialId) -> AdminResult<Credential> {
-        let mut credential = self.key(id)?;
-        let ring = self.keyring.ring();
+    fn without_seal(&self, permit: &Permit<'_>, id: CredentialId) -> AdminResult<Credential> {
+        let mut credential = permit.credential(id)?;
+        let ring = self.backend.keyring.ring();
         if !ring.is_lost(credential.verifier.pepper) {
             return Err(AdminError::PepperMissing(id.to_string()));
         }
@@ -179,18 +203,7 @@ impl Admin {
     /// # Errors
     /// When the store fails.
     pub fn tenant_of(&self, credential: &Credential) -> AdminResult<String> {
-        let tenant = self.store.tenants().by_id(credential.tenant)?;
-        Ok(tenant.map_or_else(|| credential.tenant.to_string(), |tenant| tenant.slug))
-    }
-
-    /// Every credential of a tenant, oldest first.
-    ///
-    /// # Errors
-    /// When there is no such tenant.
-    pub fn each_key(&self, tenant: &str, each: impl FnMut(Credential)) -> AdminResult<()> {
-        let tenant = self.tenant(tenant)?;
-        let list = |page| self.store.credentials().list(tenant.id, &page);
-        all_pages(list, |credential| (credential.created_at_ms, credential.id), each)
+        self.slug_of(credential.tenant)
     }
 
     /// Takes a credential back, at once and for good. A second time is fine and changes nothing: the first time and
@@ -199,24 +212,25 @@ impl Admin {
     /// # Errors
     /// When there is none, or its row is forged.
     pub fn revoke_key(&self, id: CredentialId, reason: RevocationReason) -> AdminResult<Revoked> {
+        let permit = self.permit(Act::Issue)?;
         retrying(|| {
-            let mut credential = match self.genuine_key(id) {
+            let mut credential = match self.genuine_key(&permit, id) {
                 // Taking back must be possible whatever was lost: the row is sealed under the current pepper, and as it
                 // is revoked nothing rests on what else it says.
-                Err(AdminError::PepperMissing(_)) => self.without_seal(id)?,
+                Err(AdminError::PepperMissing(_)) => self.without_seal(&permit, id)?,
                 other => other?,
             };
             if matches!(credential.status, Status::Revoked { .. }) {
                 return Ok(Revoked { credential, already: true });
             }
             let expected = credential.generation;
-            credential.status = Status::Revoked { at_ms: self.clock.wall_ms(), reason };
+            credential.status = Status::Revoked { at_ms: self.now_ms(), reason };
             credential.generation = self.generation()?;
-            self.keyring.ring().seal(&mut credential);
+            self.backend.keyring.ring().seal(&mut credential);
             let details = vec![(DetailKey::Reason, reason.as_str().to_owned())];
             let subject = Subject::Credential(id);
             let event = self.event(Action::CredentialRevoked, subject, Some(credential.tenant), details);
-            self.store.credentials().update(&credential, expected, event)?;
+            permit.store().credentials().update(&credential, expected, event)?;
             Ok(Revoked { credential, already: false })
         })
     }

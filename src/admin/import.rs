@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::admin::authority::{Act, Permit};
 use crate::admin::foreign::{Foreign, foreign_of};
 use crate::admin::formats::{self, Format, Line, Secret};
 use crate::admin::limits;
@@ -131,12 +132,13 @@ impl Admin {
         lines: &mut dyn BufRead,
         mut progress: impl FnMut(&Report),
     ) -> AdminResult<Report> {
-        let tenant = self.tenant(tenant)?;
+        let permit = self.permit(Act::Govern)?;
+        let tenant = permit.tenant(tenant)?;
         if tenant.status == TenantStatus::Suspended {
             return Err(AdminError::Suspended(tenant.slug));
         }
         limits::text("name", &request.name, limits::MAX_NAME)?;
-        let methods = self.store.imports().methods()?.into_iter().map(|(method, _)| method).collect();
+        let methods = permit.store().imports().methods()?.into_iter().map(|(method, _)| method).collect();
         let (mut report, mut batch) = (Report::default(), Batch { methods, ..Batch::default() });
         let mut text = Zeroizing::new(Vec::new());
         loop {
@@ -154,7 +156,7 @@ impl Admin {
             }
             let number = report.lines;
             if batch.rows.is_empty() {
-                self.entropy.fill(&mut batch.neighbourhood)?;
+                self.backend.entropy.fill(&mut batch.neighbourhood)?;
             }
             match self.row_of(&tenant, request, (number, batch.neighbourhood), text.trim_ascii()) {
                 Ok(row) => match &row.imported.handle {
@@ -169,11 +171,11 @@ impl Admin {
                 Err(error) => report.refuse(number, error.to_string()),
             }
             if batch.rows.len() >= request.batch.max(1) {
-                self.store_batch(&tenant, request, &mut batch, &mut report)?;
+                self.store_batch(&permit, &tenant, request, &mut batch, &mut report)?;
                 progress(&report);
             }
         }
-        self.store_batch(&tenant, request, &mut batch, &mut report)?;
+        self.store_batch(&permit, &tenant, request, &mut batch, &mut report)?;
         progress(&report);
         Ok(report)
     }
@@ -189,10 +191,10 @@ impl Admin {
         let entropy = request.entropy.or(line.entropy).unwrap_or(Entropy::Low);
         let id = match &line.secret {
             Secret::Native { id, .. } => *id,
-            _ => CredentialId::random_near(near, self.entropy.as_ref())?,
+            _ => CredentialId::random_near(near, self.backend.entropy.as_ref())?,
         };
         let mut credential = self.bare(tenant, request, &line, id)?;
-        let ring = self.keyring.ring();
+        let ring = self.backend.keyring.ring();
         let mut handles = Vec::new();
         let handle = match &line.secret {
             Secret::Native { phc, .. } => {
@@ -238,7 +240,7 @@ impl Admin {
             }
             Entropy::Low if request.dry_run => {}
             Entropy::Low => {
-                credential.verifier.phc = argon::hash(request.cost, made_over, self.entropy.as_ref())?;
+                credential.verifier.phc = argon::hash(request.cost, made_over, self.backend.entropy.as_ref())?;
             }
         }
         Ok(())
@@ -256,7 +258,7 @@ impl Admin {
         if !line.active {
             return Err(limits::invalid("line", "the key is blocked or inactive where it comes from"));
         }
-        let now_ms = self.clock.wall_ms();
+        let now_ms = self.now_ms();
         limits::text("label", &line.label, limits::MAX_NAME)?;
         limits::scopes(&line.scopes)?;
         let cidrs: Option<Vec<IpNet>> = line.cidrs.iter().map(|text| text.parse().ok()).collect();
@@ -281,12 +283,12 @@ impl Admin {
             verifier: Verifier {
                 phc: String::new(),
                 tag: None,
-                pepper: self.keyring.ring().current().fingerprint(),
+                pepper: self.backend.keyring.ring().current().fingerprint(),
                 prehash: None,
             },
             generation: self.generation()?,
             row_mac: [0; 32],
-            created_by: self.actor.to_text(),
+            created_by: self.caller.actor.to_text(),
             created_at_ms: now_ms,
             last_used_at_ms: None,
         })
@@ -294,6 +296,7 @@ impl Admin {
 
     fn store_batch(
         &self,
+        permit: &Permit<'_>,
         tenant: &Tenant,
         request: &ImportRequest,
         batch: &mut Batch,
@@ -314,15 +317,15 @@ impl Admin {
         }
         let wanted: Vec<_> =
             rows.iter_mut().map(|row| (row.imported.credential.id, std::mem::take(&mut row.handles))).collect();
-        let stored = self.store.imports().stored(&wanted)?;
+        let stored = permit.store().imports().stored(&wanted)?;
         let mut fresh = Vec::new();
         for (Row { number, imported, weak, .. }, stored) in rows.into_iter().zip(stored) {
             let (app, user) = (imported.credential.app, imported.credential.user);
             if stored {
                 report.already += 1;
-            } else if !known(&mut batch.apps, app, |app| self.store.apps().by_id(tenant.id, app))? {
+            } else if !known(&mut batch.apps, app, |app| permit.store().apps().by_id(tenant.id, app))? {
                 report.refuse(number, format!("there is no App {app} in the tenant"));
-            } else if !known(&mut batch.users, user, |user| self.store.users().by_id(tenant.id, user))? {
+            } else if !known(&mut batch.users, user, |user| permit.store().users().by_id(tenant.id, user))? {
                 report.refuse(number, format!("there is no User {user} in the tenant"));
             } else {
                 report.weak += u64::from(weak);
@@ -333,7 +336,7 @@ impl Admin {
         if !request.dry_run && !fresh.is_empty() {
             let details = vec![(DetailKey::Name, request.name.clone()), (DetailKey::Count, count.to_string())];
             let event = self.event(Action::CredentialsImported, Subject::Imports, Some(tenant.id), details);
-            self.store.imports().import(fresh, event)?;
+            permit.store().imports().import(fresh, event)?;
         }
         report.imported += count;
         Ok(())

@@ -2,12 +2,13 @@
 
 use ipnet::IpNet;
 
+use crate::admin::authority::{Act, check_etag};
 use crate::admin::credentials::owner_gone;
 use crate::admin::limits::{self, invalid};
-use crate::admin::{Admin, AdminError, AdminResult, IssueRequest, Issued, retrying, take};
+use crate::admin::{Admin, AdminError, AdminResult, IssueRequest, Issued, record, retrying, take};
 use crate::domain::credential::Replaced;
 use crate::domain::event::DetailKey;
-use crate::domain::{Action, Credential, CredentialId, Status, Subject};
+use crate::domain::{Action, Credential, CredentialId, Generation, Status, Subject};
 use crate::verify::argon::Cost;
 
 /// The longest overlap of an old credential and the one that took its place.
@@ -23,6 +24,8 @@ pub struct RotateRequest {
     pub expires_at_ms: Option<i64>,
     /// How expensive the new one's stored hash is.
     pub cost: Cost,
+    /// What was read of the old one before; none rotates it whatever it is.
+    pub etag: Option<Generation>,
 }
 
 /// A new credential, and the old one as it is now.
@@ -46,6 +49,8 @@ pub struct KeyChanges {
     pub not_before_ms: Option<Option<i64>>,
     /// The first invalid moment; none inside for no such bound.
     pub expires_at_ms: Option<Option<i64>>,
+    /// What was read of it before; none changes it whatever it is.
+    pub etag: Option<Generation>,
 }
 
 fn ended(credential: &Credential, state: impl Into<String>) -> AdminError {
@@ -63,9 +68,13 @@ impl Admin {
         if !(0..=MAX_GRACE_MS).contains(&request.grace_ms) {
             return Err(invalid("grace", "at most 365 days"));
         }
+        let permit = self.permit(Act::Issue)?;
         retrying(|| {
-            let mut old = self.genuine_key(id)?;
-            let now_ms = self.clock.wall_ms();
+            let mut old = self.genuine_key(&permit, id)?;
+            // Before anything else: of a rotation that happened, the old one is not as it was.
+            let claim = permit.once("RotateCredential", Some(old.tenant))?;
+            check_etag(request.etag, old.generation, "credential", &id)?;
+            let now_ms = self.now_ms();
             match old.replaced {
                 _ if matches!(old.status, Status::Revoked { .. }) => return Err(ended(&old, "is revoked for good")),
                 _ if old.decoy => return Err(ended(&old, "is a honey key")),
@@ -75,21 +84,22 @@ impl Admin {
                 }
                 None => {}
             }
-            let tenant = self.tenant(&self.tenant_of(&old)?)?;
-            let new = self.mint(&tenant, successor(&old, &request, now_ms), Some(old.id))?;
+            let tenant = permit.tenant(&self.tenant_of(&old)?)?;
+            let new = self.mint(&permit, &tenant, &successor(&old, &request, now_ms), Some(old.id))?;
             let grace_until_ms = now_ms.saturating_add(request.grace_ms);
             let grace_until_ms = old.expires_at_ms.map_or(grace_until_ms, |end| end.min(grace_until_ms));
             let expected = old.generation;
             old.replaced = Some(Replaced { by: new.credential.id, grace_until_ms });
             old.generation = self.generation()?;
-            self.keyring.ring().seal(&mut old);
+            self.backend.keyring.ring().seal(&mut old);
             let mut details = vec![
                 (DetailKey::ReplacedBy, new.credential.id.to_string()),
                 (DetailKey::GraceUntil, grace_until_ms.to_string()),
             ];
             details.extend(new.credential.expires_at_ms.map(|end| (DetailKey::ExpiresAt, end.to_string())));
             let event = self.event(Action::CredentialRotated, Subject::Credential(id), Some(tenant.id), details);
-            let stored = self.store.credentials().rotate(&new.credential, &old, expected, event);
+            let record = record(event, claim, &new.credential.id);
+            let stored = permit.store().credentials().rotate(&new.credential, &old, expected, record);
             stored.map_err(|error| owner_gone(error, &new.credential, &tenant))?;
             Ok(Rotated { new, old })
         })
@@ -100,8 +110,10 @@ impl Admin {
     /// # Errors
     /// When there is none, it is revoked, or a value does not fit.
     pub fn change_key(&self, id: CredentialId, changes: &KeyChanges) -> AdminResult<Credential> {
+        let permit = self.permit(Act::Issue)?;
         retrying(|| {
-            let mut credential = self.genuine_key(id)?;
+            let mut credential = self.genuine_key(&permit, id)?;
+            check_etag(changes.etag, credential.generation, "credential", &id)?;
             if matches!(credential.status, Status::Revoked { .. }) {
                 return Err(ended(&credential, "is revoked for good"));
             }
@@ -115,18 +127,18 @@ impl Admin {
             limits::scopes(&credential.scopes)?;
             limits::cidrs(&credential.cidrs)?;
             if fields.contains(&"not_before") || fields.contains(&"expires_at") {
-                limits::times(credential.not_before_ms, credential.expires_at_ms, self.clock.wall_ms())?;
+                limits::times(credential.not_before_ms, credential.expires_at_ms, self.now_ms())?;
             }
             if fields.is_empty() {
                 return Ok(credential);
             }
             let expected = credential.generation;
             credential.generation = self.generation()?;
-            self.keyring.ring().seal(&mut credential);
+            self.backend.keyring.ring().seal(&mut credential);
             let details = vec![(DetailKey::Fields, fields.join(","))];
             let subject = Subject::Credential(id);
             let event = self.event(Action::CredentialChanged, subject, Some(credential.tenant), details);
-            self.store.credentials().update(&credential, expected, event)?;
+            permit.store().credentials().update(&credential, expected, event)?;
             Ok(credential)
         })
     }

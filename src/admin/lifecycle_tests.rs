@@ -8,7 +8,7 @@ use crate::domain::credential::RevocationReason;
 const HOUR_MS: i64 = 3_600_000;
 
 fn rotate(grace_ms: i64) -> RotateRequest {
-    RotateRequest { grace_ms, expires_at_ms: None, cost: argon::DEFAULT_COST }
+    RotateRequest { grace_ms, expires_at_ms: None, cost: argon::DEFAULT_COST, etag: None }
 }
 
 #[test]
@@ -17,7 +17,7 @@ fn b3_a_rotated_key_is_good_until_its_grace_ends_and_the_new_one_is_bound_as_it_
     let mut wanted = request();
     wanted.scopes = vec!["chat".to_owned()];
     wanted.cidrs = vec!["192.0.2.0/24".parse().unwrap()];
-    let first = world.admin.issue_key("acme", wanted).unwrap().credential;
+    let first = world.admin.issue_key("acme", &wanted).unwrap().credential;
     let now = world.admin.now_ms();
     let rotated = world.admin.rotate_key(first.id, rotate(HOUR_MS)).unwrap();
     let (old, new) = (world.admin.key(first.id).unwrap(), world.admin.key(rotated.new.credential.id).unwrap());
@@ -41,7 +41,7 @@ fn b3_grace_never_extends_the_old_keys_own_expiry() {
     let now = world.admin.now_ms();
     let mut wanted = request();
     wanted.expires_at_ms = Some(now + HOUR_MS);
-    let first = world.admin.issue_key("acme", wanted).unwrap().credential;
+    let first = world.admin.issue_key("acme", &wanted).unwrap().credential;
     world.clock.advance(std::time::Duration::from_secs(1800));
     let rotated = world.admin.rotate_key(first.id, rotate(24 * HOUR_MS)).unwrap();
     assert_eq!(rotated.old.end_ms(), Some(now + HOUR_MS));
@@ -55,7 +55,7 @@ fn b3_grace_never_extends_the_old_keys_own_expiry() {
 #[test]
 fn no_grace_ends_the_old_key_at_once() {
     let world = world();
-    let first = world.admin.issue_key("acme", request()).unwrap().credential;
+    let first = world.admin.issue_key("acme", &request()).unwrap().credential;
     let rotated = world.admin.rotate_key(first.id, rotate(0)).unwrap();
     assert!(rotated.old.check_validity(world.admin.now_ms()).is_err());
 }
@@ -71,7 +71,7 @@ fn what_has_ended_or_was_replaced_is_not_rotated() {
     let issue = |change: fn(&mut IssueRequest, i64)| {
         let mut wanted = request();
         change(&mut wanted, world.admin.now_ms());
-        world.admin.issue_key("acme", wanted).unwrap().credential.id
+        world.admin.issue_key("acme", &wanted).unwrap().credential.id
     };
     let revoked = issue(|_, _| {});
     world.admin.revoke_key(revoked, RevocationReason::KeyCompromise).unwrap();
@@ -94,7 +94,7 @@ fn what_has_ended_or_was_replaced_is_not_rotated() {
 #[test]
 fn a_change_is_checked_sealed_and_told() {
     let world = world();
-    let id = world.admin.issue_key("acme", request()).unwrap().credential.id;
+    let id = world.admin.issue_key("acme", &request()).unwrap().credential.id;
     let changes = KeyChanges {
         label: Some("new".to_owned()),
         scopes: Some(vec!["chat".to_owned()]),

@@ -1,47 +1,53 @@
-//! What people may do, for every caller: command line now, admin RPC and pages later. No gRPC and no JSON in here.
+//! What people may do, for every caller: command line, admin RPC, pages. No gRPC and no JSON in here.
 //!
-//! Each use case reads, decides, and hands the store one mutation with its audit event. What is read may change
-//! meanwhile; the store then says so, and the use case reads and decides again.
-//!
-//! The only actor so far is somebody with the data directory on this machine, who is an unbound owner (rule R3).
+//! Each use case first asks whether its caller may ([`authority`]), reads, decides, and hands the store one mutation with
+//! its audit event. What is read may change meanwhile; the store then says so, and the use case reads and decides again,
+//! unless the caller said what they had read (an etag).
 
 mod apps;
 pub mod audit_log;
+pub mod authority;
 mod credentials;
+mod decisions;
+mod explain;
+mod export;
 mod foreign;
 pub mod formats;
 pub mod import;
 mod lifecycle;
 pub mod limits;
 mod operators;
+pub mod pages;
 mod peppers;
 mod tenants;
+mod trail_keys;
 mod users;
 
-use std::sync::Arc;
-
-use crate::clock::{Clock, Entropy};
-use crate::domain::event::{Actor, DetailKey};
+use crate::domain::event::DetailKey;
 use crate::domain::{
     Action, AuditEvent, CredentialId, CredentialKind, Generation, PepperFingerprint, Subject, Tenant, TenantId,
     Verifier,
 };
-use crate::store::{Store, StoreError};
+use crate::store::{Record, StoreError};
 use crate::verify::argon::{self, Cost, HashError};
-use crate::verify::keyring::{Keyring, KeyringError};
+use crate::verify::keyring::KeyringError;
+
+use authority::{Act, Claim};
+
+pub use authority::{Backend, Caller, Scope};
 
 pub use apps::{AppChanges, NewApp};
-pub use credentials::{IssueRequest, Issued, Revoked};
+pub use credentials::{IssueRequest, Issued, KeyFilter, Revoked};
+pub use decisions::{DecisionFilter, DecisionRow, Decisions};
 pub use lifecycle::{KeyChanges, MAX_GRACE_MS, RotateRequest, Rotated};
-pub use operators::IssuedToken;
+pub use operators::{IssuedToken, NewOperator};
 pub use peppers::{PepperState, Retired};
 pub use tenants::{NewTenant, TenantChanges};
+pub use trail_keys::{Announce, TrailKeys};
 pub use users::{NewUser, UserChanges};
 
 /// How often a use case starts again because somebody else changed the row meanwhile.
 const ATTEMPTS: usize = 8;
-/// Rows that a listing takes from the store at once.
-pub const PAGE: u32 = 500;
 
 /// Why nothing was done: what, and of which thing.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +86,32 @@ pub enum AdminError {
         /// What is wrong, and what it may be.
         problem: String,
     },
+    /// The caller's role or tenants do not reach that far.
+    #[error("not permitted: this needs {needs}")]
+    Forbidden {
+        /// Who may.
+        needs: &'static str,
+    },
+    /// The thing is not as the caller read it.
+    #[error("{what} {name} was changed since it was read: read it again, and decide again")]
+    Stale {
+        /// What was to be changed.
+        what: &'static str,
+        /// Which.
+        name: String,
+    },
+    /// The create happened before; this is what it made.
+    #[error("this request was carried out before: it made {resource}")]
+    Replayed {
+        /// The id of what was made.
+        resource: String,
+    },
+    /// A request id for something else than before.
+    #[error("request id {request_id} was used for another request: use a new one")]
+    RequestReused {
+        /// The id.
+        request_id: String,
+    },
     /// Nobody could administer the store any more.
     #[error("operator {0} is the last owner that is bound to no tenant: add another one first")]
     LastOwner(String),
@@ -117,6 +149,12 @@ pub enum AdminError {
         /// What it is, and what to do instead.
         state: String,
     },
+    /// The key that signs the trail.
+    #[error("{0}")]
+    SigningKey(String),
+    /// The server is not ready for this.
+    #[error("{0}")]
+    Unavailable(String),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -131,39 +169,24 @@ pub enum AdminError {
 /// Shorthand for results of use cases.
 pub type AdminResult<T> = Result<T, AdminError>;
 
-/// The use cases, for one actor.
+/// The use cases, for one caller.
 pub struct Admin {
-    store: Arc<dyn Store>,
-    keyring: Arc<Keyring>,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-    actor: Actor,
+    backend: Backend,
+    caller: Caller,
 }
 
 impl Admin {
-    /// Acts for `actor`.
-    pub fn new(
-        store: Arc<dyn Store>,
-        keyring: Arc<Keyring>,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-        actor: Actor,
-    ) -> Self {
-        Self { store, keyring, clock, entropy, actor }
-    }
-
     /// The time that expiry is shown by.
     pub fn now_ms(&self) -> i64 {
-        self.clock.wall_ms()
+        self.backend.clock.wall_ms()
     }
 
     /// The tenant of that slug.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none that is the caller's.
     pub fn tenant(&self, slug: &str) -> AdminResult<Tenant> {
-        let found = self.store.tenants().by_slug(slug)?;
-        found.ok_or_else(|| AdminError::NotFound { what: "tenant", name: slug.to_owned(), place: String::new() })
+        self.permit(Act::Read)?.tenant(slug)
     }
 
     /// Says in the trail that a backup was made.
@@ -172,7 +195,7 @@ impl Admin {
     /// When the store cannot be written.
     pub fn note_backup(&self) -> AdminResult<()> {
         let event = self.event(Action::StoreBackedUp, Subject::Everything, None, Vec::new());
-        Ok(self.store.audit().note(event)?)
+        Ok(self.permit(Act::Govern)?.store().audit().note(event)?)
     }
 
     fn event(
@@ -183,7 +206,7 @@ impl Admin {
         mut details: Vec<(DetailKey, String)>,
     ) -> AuditEvent {
         details.sort_unstable_by_key(|(key, _)| *key);
-        let (at_ms, actor, request_id) = (self.clock.wall_ms(), self.actor, String::new());
+        let (at_ms, actor, request_id) = (self.now_ms(), self.caller.actor, self.caller.request_id.clone());
         AuditEvent { at_ms, actor, action, subject, tenant, details, request_id }
     }
 
@@ -196,26 +219,31 @@ impl Admin {
         body: &[u8],
         cost: Cost,
     ) -> AdminResult<Verifier> {
-        let phc = argon::hash(cost, body, self.entropy.as_ref())?;
-        let ring = self.keyring.ring();
+        let phc = argon::hash(cost, body, self.backend.entropy.as_ref())?;
+        let ring = self.backend.keyring.ring();
         let tag = Some(ring.current().tag(kind, tenant, id, body));
         Ok(Verifier { phc, tag, pepper: ring.current().fingerprint(), prehash: None })
     }
 
     fn generation(&self) -> AdminResult<Generation> {
-        Ok(Generation::random(self.entropy.as_ref())?)
+        Ok(Generation::random(self.backend.entropy.as_ref())?)
     }
+}
+
+/// The event, and that it was asked for.
+fn record(event: AuditEvent, claim: Claim, resource: &impl ToString) -> Record {
+    Record { event, once: claim.of(resource) }
 }
 
 fn not_found(what: &'static str, name: &impl ToString, tenant: &Tenant) -> AdminError {
     AdminError::NotFound { what, name: name.to_string(), place: format!(" in tenant {}", tenant.slug) }
 }
 
-/// Reads, decides and writes again as long as somebody else was faster.
+/// Reads, decides and writes again as long as somebody else was faster, or asked the same at the same time.
 fn retrying<T>(mut attempt: impl FnMut() -> AdminResult<T>) -> AdminResult<T> {
     for _ in 1..ATTEMPTS {
         match attempt() {
-            Err(AdminError::Store(StoreError::Conflict { .. })) => {}
+            Err(AdminError::Store(StoreError::Conflict { .. } | StoreError::Exists { what: "request" })) => {}
             other => return other,
         }
     }
@@ -229,24 +257,6 @@ fn take<T: Clone + PartialEq>(field: &'static str, new: Option<&T>, into: &mut T
     {
         into.clone_from(new);
         changed.push(field);
-    }
-}
-
-/// Every row of a listing, page by page.
-fn all_pages<T, K>(
-    mut page: impl FnMut(crate::store::Page<K>) -> Result<Vec<T>, StoreError>,
-    key: impl Fn(&T) -> K,
-    mut each: impl FnMut(T),
-) -> AdminResult<()> {
-    let mut after = None;
-    loop {
-        let rows = page(crate::store::Page { after: after.take(), limit: PAGE })?;
-        let full = u32::try_from(rows.len()).unwrap_or(u32::MAX) >= PAGE;
-        after = rows.last().map(&key);
-        rows.into_iter().for_each(&mut each);
-        if !full {
-            return Ok(());
-        }
     }
 }
 

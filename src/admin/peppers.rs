@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::admin::authority::Act;
 use crate::admin::{Admin, AdminError, AdminResult};
 use crate::domain::event::DetailKey;
 use crate::domain::{Action, Credential, CredentialId, LostPepper, PepperFingerprint, PepperVersion, Status, Subject};
@@ -36,15 +37,16 @@ impl Admin {
     /// # Errors
     /// When the store fails.
     pub fn peppers(&self) -> AdminResult<Vec<PepperState>> {
-        let state = self.store.peppers().list()?;
-        let held = self.keyring.ring().fingerprints();
+        let permit = self.permit(Act::ReadAll)?;
+        let state = permit.store().peppers().list()?;
+        let held = self.backend.keyring.ring().fingerprints();
         let described = state.versions.into_iter().map(|version| {
             let fingerprint = version.fingerprint;
             Ok(PepperState {
                 version,
                 current: fingerprint == state.current,
                 held: held.contains(&fingerprint),
-                credentials: self.store.peppers().count_under(fingerprint)?,
+                credentials: permit.store().peppers().count_under(fingerprint)?,
             })
         });
         described.collect()
@@ -61,21 +63,23 @@ impl Admin {
     /// # Errors
     /// When it is retired, or not held here.
     pub fn rotate_pepper(&self, fingerprint: PepperFingerprint, settle: Duration) -> AdminResult<()> {
-        let peppers = self.store.peppers();
+        let permit = self.permit(Act::Govern)?;
+        let peppers = permit.store().peppers();
         if !peppers.list()?.versions.iter().any(|version| version.fingerprint == fingerprint) {
             peppers.add(fingerprint, self.pepper_event(Action::PepperAdded, fingerprint))?;
             std::thread::sleep(settle);
         }
         peppers.make_current(fingerprint, self.pepper_event(Action::PepperRotated, fingerprint))?;
-        self.keyring.reload(&peppers.list()?)?;
+        self.backend.keyring.reload(&peppers.list()?)?;
         self.reseal_operators()
     }
 
     /// Operators are few, and their tokens are not at hand: without a tag Argon2id proves them.
     fn reseal_operators(&self) -> AdminResult<()> {
-        let ring = self.keyring.ring();
+        let permit = self.permit(Act::Govern)?;
+        let ring = self.backend.keyring.ring();
         let current = ring.current();
-        for mut operator in self.store.operators().list()? {
+        for mut operator in permit.store().operators().list()? {
             let genuine = ring.of(operator.verifier.pepper).map(|tagger| tagger.operator_mac(&operator));
             if operator.verifier.pepper == current.fingerprint() || genuine != Some(operator.row_mac) {
                 continue;
@@ -86,7 +90,7 @@ impl Admin {
             operator.generation = self.generation()?;
             operator.row_mac = current.operator_mac(&operator);
             let event = self.event(Action::CredentialsResealed, Subject::Operator(operator.id), None, Vec::new());
-            self.store.peppers().reseal_operator(&operator, expected, event)?;
+            permit.store().peppers().reseal_operator(&operator, expected, event)?;
         }
         Ok(())
     }
@@ -97,7 +101,8 @@ impl Admin {
     /// # Errors
     /// When rows still name it, or it is the current one.
     pub fn retire_pepper(&self, fingerprint: PepperFingerprint, drop_tags: bool) -> AdminResult<Retired> {
-        let peppers = self.store.peppers();
+        let permit = self.permit(Act::Govern)?;
+        let peppers = permit.store().peppers();
         let state = peppers.list()?;
         if state.current == fingerprint {
             return Err(super::limits::invalid("fingerprint", "the current pepper stays: rotate first"));
@@ -106,7 +111,7 @@ impl Admin {
             let (what, name) = ("pepper", fingerprint.to_string());
             return Err(AdminError::NotFound { what, name, place: String::new() });
         }
-        let now_ms = self.clock.wall_ms();
+        let now_ms = self.now_ms();
         let resealed = self.reseal_under(fingerprint, |row| {
             let ended = matches!(row.status, Status::Revoked { .. }) || row.end_ms().is_some_and(|end| end <= now_ms);
             // A key of another system cannot be found without its handle, which only its next use can make anew.
@@ -119,19 +124,20 @@ impl Admin {
             peppers.set_retired(fingerprint, None, self.pepper_event(Action::PepperAdded, fingerprint))?;
             return Err(AdminError::PepperInUse { fingerprint, count });
         }
-        self.keyring.reload(&peppers.list()?)?;
+        self.backend.keyring.reload(&peppers.list()?)?;
         Ok(Retired { resealed })
     }
 
     /// Seals the chosen rows under a pepper anew, without a tag. A forged row is left, and so keeps the pepper.
     fn reseal_under(&self, fingerprint: PepperFingerprint, chosen: impl Fn(&Credential) -> bool) -> AdminResult<u64> {
+        let permit = self.permit(Act::Govern)?;
         let (mut after, mut total) = (None::<CredentialId>, 0);
         loop {
             let page = Page { after, limit: BATCH };
-            let rows = self.store.peppers().credentials_under(fingerprint, &page)?;
+            let rows = permit.store().peppers().credentials_under(fingerprint, &page)?;
             let Some(last) = rows.last() else { return Ok(total) };
             after = Some(last.id);
-            let ring = self.keyring.ring();
+            let ring = self.backend.keyring.ring();
             let genuine = |row: &Credential| ring.is_genuine(row) == Some(true);
             let sealed: Vec<Resealed> = rows
                 .into_iter()
@@ -146,7 +152,7 @@ impl Admin {
                 .collect();
             drop(ring);
             if !sealed.is_empty() {
-                total += self.store.peppers().reseal(&sealed, &|count| self.resealed_event(count))?;
+                total += permit.store().peppers().reseal(&sealed, &|count| self.resealed_event(count))?;
             }
         }
     }
@@ -170,7 +176,7 @@ impl Admin {
         let record = LostPepper { until_ms, mac: current.loss_mac(lost, until_ms) };
         let mut event = self.pepper_event(Action::PepperLost, lost);
         event.details.push((DetailKey::Until, until_ms.to_string()));
-        self.store.peppers().set_lost(lost, record, current.fingerprint(), event)?;
+        self.permit(Act::Govern)?.store().peppers().set_lost(lost, record, current.fingerprint(), event)?;
         Ok(())
     }
 }

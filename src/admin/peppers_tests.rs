@@ -1,9 +1,14 @@
 //! Peppers over the in-memory store.
 
+use std::sync::Arc;
+
 use super::tests::{request, world};
 use super::*;
 use crate::domain::credential::RevocationReason;
-use crate::domain::{AppId, UserId};
+use crate::domain::event::Actor;
+use crate::domain::{AppId, LlmGrants, UserId};
+use crate::store::Store as _;
+use crate::verify::keyring::Keyring;
 use crate::verify::pepper::{self, Source};
 use crate::verify::tag::Tagger;
 
@@ -25,7 +30,8 @@ fn peppered() -> Peppered {
     let keyring = Keyring::load(Source::File(path.clone()), &made.store.peppers().list().unwrap()).unwrap();
     let parts = (Arc::clone(&made.store) as _, Arc::new(keyring), made.clock.clone() as _);
     let entropy = Arc::new(crate::clock::SystemEntropy);
-    let admin = Admin::new(parts.0, parts.1, parts.2, entropy, Actor::Local { uid: 1 });
+    let backend = Backend::new(parts.0, parts.1, parts.2, entropy, LlmGrants::Required);
+    let admin = backend.admin(Caller::unbound_owner(Actor::Local { uid: 1 }));
     Peppered { admin, store: made.store, path, first, _dir: dir }
 }
 
@@ -42,10 +48,10 @@ fn rotate(world: &Peppered) -> PepperFingerprint {
 #[test]
 fn a3_after_a_rotation_new_rows_get_the_new_pepper_and_old_ones_stay_good() {
     let world = peppered();
-    let old = world.admin.issue_key("acme", request()).unwrap().credential;
+    let old = world.admin.issue_key("acme", &request()).unwrap().credential;
     let operator = world.admin.add_owner("first").unwrap().operator;
     let second = rotate(&world);
-    let new = world.admin.issue_key("acme", request()).unwrap().credential;
+    let new = world.admin.issue_key("acme", &request()).unwrap().credential;
     assert_eq!((old.verifier.pepper, new.verifier.pepper), (world.first, second));
     let changed = KeyChanges { label: Some("x".into()), ..KeyChanges::default() };
     let kept = world.admin.change_key(old.id, &changed).unwrap();
@@ -62,7 +68,7 @@ fn a3_after_a_rotation_new_rows_get_the_new_pepper_and_old_ones_stay_good() {
 #[test]
 fn a3_a_pepper_is_retired_only_when_no_row_names_it() {
     let world = peppered();
-    let [used, revoked] = [(), ()].map(|()| world.admin.issue_key("acme", request()).unwrap().credential.id);
+    let [used, revoked] = [(), ()].map(|()| world.admin.issue_key("acme", &request()).unwrap().credential.id);
     let current = world.admin.retire_pepper(world.first, true);
     assert!(matches!(current, Err(AdminError::Invalid { .. })), "the current one stays");
     let second = rotate(&world);
@@ -72,7 +78,7 @@ fn a3_a_pepper_is_retired_only_when_no_row_names_it() {
         other => panic!("{other:?}"),
     }
     assert_eq!(world.admin.key(revoked).unwrap().verifier.pepper, second, "nobody uses it again");
-    assert!(world.admin.issue_key("acme", request()).is_ok());
+    assert!(world.admin.issue_key("acme", &request()).is_ok());
     assert_eq!(world.admin.retire_pepper(world.first, true).unwrap().resealed, 1);
     let row = world.admin.key(used).unwrap();
     assert!(row.verifier.tag.is_none() && row.verifier.pepper == second);
@@ -85,7 +91,7 @@ fn a3_a_pepper_is_retired_only_when_no_row_names_it() {
 #[test]
 fn a_forged_row_is_never_sealed_and_keeps_its_pepper() {
     let world = peppered();
-    let forged = world.admin.issue_key("acme", request()).unwrap().credential.id;
+    let forged = world.admin.issue_key("acme", &request()).unwrap().credential.id;
     world.store.tamper(forged, |row| row.app = AppId::new(8).unwrap());
     rotate(&world);
     assert!(matches!(world.admin.retire_pepper(world.first, true), Err(AdminError::PepperInUse { .. })));
@@ -95,12 +101,14 @@ fn a_forged_row_is_never_sealed_and_keeps_its_pepper() {
 #[test]
 fn r11_a_key_under_a_lost_pepper_can_still_be_revoked_and_nothing_else() {
     let world = peppered();
-    let id = world.admin.issue_key("acme", request()).unwrap().credential.id;
+    let id = world.admin.issue_key("acme", &request()).unwrap().credential.id;
     std::fs::remove_file(&world.path).unwrap();
     let new = Arc::new(Tagger::new(&pepper::create(&world.path, &crate::clock::SystemEntropy).unwrap()).unwrap());
     let other = |keyring: Keyring| {
-        let parts = (Arc::clone(&world.store) as _, Arc::new(keyring), Arc::clone(&world.admin.clock));
-        Admin::new(parts.0, parts.1, parts.2, Arc::new(crate::clock::SystemEntropy), Actor::Local { uid: 1 })
+        let parts = (Arc::clone(&world.store) as _, Arc::new(keyring), Arc::clone(&world.admin.backend.clock));
+        let entropy = Arc::new(crate::clock::SystemEntropy);
+        let backend = Backend::new(parts.0, parts.1, parts.2, entropy, LlmGrants::Required);
+        backend.admin(Caller::unbound_owner(Actor::Local { uid: 1 }))
     };
     let undeclared = other(Keyring::single(Arc::clone(&new)));
     let refused = undeclared.revoke_key(id, RevocationReason::KeyCompromise);

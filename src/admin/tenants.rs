@@ -1,9 +1,10 @@
 //! Tenants: create, change, suspend, resume.
 
+use crate::admin::authority::{Act, check_etag};
 use crate::admin::limits::{self, invalid};
-use crate::admin::{Admin, AdminError, AdminResult, all_pages, retrying, take};
+use crate::admin::{Admin, AdminError, AdminResult, record, retrying, take};
 use crate::domain::event::DetailKey;
-use crate::domain::{Action, LlmGrants, Subject, Tenant, TenantId, TenantStatus, key_format, tenant};
+use crate::domain::{Action, Generation, LlmGrants, Subject, Tenant, TenantId, TenantStatus, key_format, tenant};
 use crate::store::StoreError;
 
 /// A tenant to be made.
@@ -32,6 +33,8 @@ pub struct TenantChanges {
     pub llm_grants: Option<LlmGrants>,
     /// Gateway namespaces; empty means any.
     pub namespaces: Option<Vec<String>>,
+    /// What was read of it before; none changes it whatever it is.
+    pub etag: Option<Generation>,
 }
 
 fn check(tenant: &Tenant) -> AdminResult<()> {
@@ -53,34 +56,32 @@ impl Admin {
     ///
     /// # Errors
     /// When the slug is taken or a value does not fit.
-    pub fn create_tenant(&self, new: NewTenant) -> AdminResult<Tenant> {
-        let tenant = Tenant {
-            id: TenantId::random(self.entropy.as_ref())?,
-            name: if new.name.is_empty() { new.slug.clone() } else { new.name },
-            slug: new.slug,
-            status: TenantStatus::Active,
-            key_prefix: new.key_prefix,
-            llm_grants: new.llm_grants,
-            namespaces: new.namespaces,
-            generation: self.generation()?,
-            created_at_ms: self.clock.wall_ms(),
-        };
-        check(&tenant)?;
-        let details = vec![(DetailKey::Slug, tenant.slug.clone()), (DetailKey::Name, tenant.name.clone())];
-        let event = self.event(Action::TenantCreated, Subject::Tenant(tenant.id), Some(tenant.id), details);
-        match self.store.tenants().create(&tenant, event) {
-            Ok(()) => Ok(tenant),
-            Err(StoreError::Exists { .. }) => Err(AdminError::Exists { what: "tenant", name: tenant.slug }),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Every tenant, in the order of slugs.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn each_tenant(&self, each: impl FnMut(Tenant)) -> AdminResult<()> {
-        all_pages(|page| self.store.tenants().list(&page), |tenant| tenant.slug.clone(), each)
+    pub fn create_tenant(&self, new: &NewTenant) -> AdminResult<Tenant> {
+        let permit = self.permit(Act::Govern)?;
+        retrying(|| {
+            let claim = permit.once("CreateTenant", None)?;
+            let tenant = Tenant {
+                id: TenantId::random(self.backend.entropy.as_ref())?,
+                name: if new.name.is_empty() { new.slug.clone() } else { new.name.clone() },
+                slug: new.slug.clone(),
+                status: TenantStatus::Active,
+                key_prefix: new.key_prefix.clone(),
+                llm_grants: new.llm_grants,
+                namespaces: new.namespaces.clone(),
+                generation: self.generation()?,
+                created_at_ms: self.now_ms(),
+            };
+            check(&tenant)?;
+            let details = vec![(DetailKey::Slug, tenant.slug.clone()), (DetailKey::Name, tenant.name.clone())];
+            let event = self.event(Action::TenantCreated, Subject::Tenant(tenant.id), Some(tenant.id), details);
+            match permit.store().tenants().create(&tenant, record(event, claim, &tenant.slug)) {
+                Ok(()) => Ok(tenant),
+                Err(StoreError::Exists { what: "tenant" }) => {
+                    Err(AdminError::Exists { what: "tenant", name: tenant.slug })
+                }
+                Err(error) => Err(error.into()),
+            }
+        })
     }
 
     /// Changes a tenant.
@@ -88,7 +89,7 @@ impl Admin {
     /// # Errors
     /// When there is none, or a value does not fit.
     pub fn set_tenant(&self, slug: &str, changes: &TenantChanges) -> AdminResult<Tenant> {
-        self.update_tenant(slug, Action::TenantChanged, |tenant| {
+        self.update_tenant(slug, Action::TenantChanged, changes.etag, |tenant| {
             let mut fields = Vec::new();
             take("name", changes.name.as_ref(), &mut tenant.name, &mut fields);
             take("key_prefix", changes.key_prefix.as_ref(), &mut tenant.key_prefix, &mut fields);
@@ -107,7 +108,7 @@ impl Admin {
             TenantStatus::Active => Action::TenantResumed,
             TenantStatus::Suspended => Action::TenantSuspended,
         };
-        self.update_tenant(slug, action, |tenant| {
+        self.update_tenant(slug, action, None, |tenant| {
             let mut fields = Vec::new();
             take("status", Some(&status), &mut tenant.status, &mut fields);
             fields
@@ -118,11 +119,14 @@ impl Admin {
         &self,
         slug: &str,
         action: Action,
+        etag: Option<Generation>,
         change: impl Fn(&mut Tenant) -> Vec<&'static str>,
     ) -> AdminResult<Tenant> {
+        let permit = self.permit(Act::Govern)?;
         retrying(|| {
-            let mut tenant = self.tenant(slug)?;
+            let mut tenant = permit.tenant(slug)?;
             let expected = tenant.generation;
+            check_etag(etag, expected, "tenant", &slug)?;
             let fields = change(&mut tenant);
             if fields.is_empty() {
                 return Ok(tenant);
@@ -131,7 +135,7 @@ impl Admin {
             tenant.generation = self.generation()?;
             let details = vec![(DetailKey::Fields, fields.join(","))];
             let event = self.event(action, Subject::Tenant(tenant.id), Some(tenant.id), details);
-            self.store.tenants().update(&tenant, expected, event)?;
+            permit.store().tenants().update(&tenant, expected, event)?;
             Ok(tenant)
         })
     }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::admin::authority::{Act, check_etag};
 use crate::admin::limits;
-use crate::admin::{Admin, AdminError, AdminResult, all_pages, not_found, retrying, take};
+use crate::admin::{Admin, AdminError, AdminResult, not_found, record, retrying, take};
 use crate::domain::event::DetailKey;
-use crate::domain::{Action, Subject, Tenant, User, UserId};
+use crate::domain::{Action, Generation, Subject, User, UserId};
 use crate::store::StoreError;
 
 /// A User to be claimed.
@@ -34,6 +35,8 @@ pub struct UserChanges {
     pub active: Option<bool>,
     /// All further fields.
     pub metadata: Option<BTreeMap<String, String>>,
+    /// What was read of it before; none changes it whatever it is.
+    pub etag: Option<Generation>,
 }
 
 fn check(user: &User) -> AdminResult<()> {
@@ -48,19 +51,25 @@ impl Admin {
     ///
     /// # Errors
     /// When any tenant has it already, or a value does not fit.
-    pub fn add_user(&self, tenant: &str, new: NewUser) -> AdminResult<User> {
-        let tenant = self.tenant(tenant)?;
-        let NewUser { id, email, name, active, metadata } = new;
-        let user = User { tenant: tenant.id, id, email, name, active, metadata, generation: self.generation()? };
-        check(&user)?;
-        // Names and addresses of people stay out of the trail, which is never edited.
-        let details = vec![(DetailKey::Active, user.active.to_string())];
-        let event = self.event(Action::UserAdded, Subject::User(user.id), Some(tenant.id), details);
-        match self.store.users().add(&user, event) {
-            Ok(()) => Ok(user),
-            Err(StoreError::Exists { .. }) => Err(AdminError::Claimed { what: "User", id: user.id.get() }),
-            Err(error) => Err(error.into()),
-        }
+    pub fn add_user(&self, tenant: &str, new: &NewUser) -> AdminResult<User> {
+        let permit = self.permit(Act::Govern)?;
+        let tenant = permit.tenant(tenant)?;
+        retrying(|| {
+            let claim = permit.once("CreateUser", Some(tenant.id))?;
+            let NewUser { id, email, name, active, metadata } = new.clone();
+            let user = User { tenant: tenant.id, id, email, name, active, metadata, generation: self.generation()? };
+            check(&user)?;
+            // Names and addresses of people stay out of the trail, which is never edited.
+            let details = vec![(DetailKey::Active, user.active.to_string())];
+            let event = self.event(Action::UserAdded, Subject::User(user.id), Some(tenant.id), details);
+            match permit.store().users().add(&user, record(event, claim, &user.id)) {
+                Ok(()) => Ok(user),
+                Err(StoreError::Exists { what: "User" }) => {
+                    Err(AdminError::Claimed { what: "User", id: user.id.get() })
+                }
+                Err(error) => Err(error.into()),
+            }
+        })
     }
 
     /// A User of a tenant.
@@ -68,21 +77,8 @@ impl Admin {
     /// # Errors
     /// When the tenant has no such User.
     pub fn user(&self, tenant: &str, id: UserId) -> AdminResult<User> {
-        let tenant = self.tenant(tenant)?;
-        self.user_of(&tenant, id)
-    }
-
-    pub(super) fn user_of(&self, tenant: &Tenant, id: UserId) -> AdminResult<User> {
-        self.store.users().by_id(tenant.id, id)?.ok_or_else(|| not_found("User", &id, tenant))
-    }
-
-    /// Every User of a tenant, in the order of ids.
-    ///
-    /// # Errors
-    /// When there is no such tenant.
-    pub fn each_user(&self, tenant: &str, each: impl FnMut(User)) -> AdminResult<()> {
-        let tenant = self.tenant(tenant)?;
-        all_pages(|page| self.store.users().list(tenant.id, &page), |user| user.id, each)
+        let permit = self.permit(Act::Read)?;
+        permit.user(&permit.tenant(tenant)?, id)
     }
 
     /// Changes a User.
@@ -90,9 +86,11 @@ impl Admin {
     /// # Errors
     /// When the tenant has no such User, or a value does not fit.
     pub fn set_user(&self, tenant: &str, id: UserId, changes: &UserChanges) -> AdminResult<User> {
-        let tenant = self.tenant(tenant)?;
+        let permit = self.permit(Act::Manage)?;
+        let tenant = permit.tenant(tenant)?;
         retrying(|| {
-            let mut user = self.user_of(&tenant, id)?;
+            let mut user = permit.user(&tenant, id)?;
+            check_etag(changes.etag, user.generation, "User", &id)?;
             let (expected, mut fields) = (user.generation, Vec::new());
             take("email", changes.email.as_ref(), &mut user.email, &mut fields);
             take("name", changes.name.as_ref(), &mut user.name, &mut fields);
@@ -105,7 +103,7 @@ impl Admin {
             user.generation = self.generation()?;
             let details = vec![(DetailKey::Active, user.active.to_string()), (DetailKey::Fields, fields.join(","))];
             let event = self.event(Action::UserChanged, Subject::User(user.id), Some(tenant.id), details);
-            self.store.users().update(&user, expected, event)?;
+            permit.store().users().update(&user, expected, event)?;
             Ok(user)
         })
     }
@@ -115,9 +113,10 @@ impl Admin {
     /// # Errors
     /// When the tenant has no such User.
     pub fn remove_user(&self, tenant: &str, id: UserId) -> AdminResult<()> {
-        let tenant = self.tenant(tenant)?;
+        let permit = self.permit(Act::Govern)?;
+        let tenant = permit.tenant(tenant)?;
         let event = self.event(Action::UserRemoved, Subject::User(id), Some(tenant.id), Vec::new());
-        match self.store.users().remove(tenant.id, id, event) {
+        match permit.store().users().remove(tenant.id, id, event) {
             Err(StoreError::Missing { .. }) => Err(not_found("User", &id, &tenant)),
             other => Ok(other?),
         }

@@ -60,7 +60,7 @@ pub fn store(settings: &mut Settings) -> Result<DevStore, InitFailure> {
     let (app, user) = (AppId::new(7).ok_or_else(missing)?, UserId::new(9).ok_or_else(missing)?);
     let llm = LlmId::new(3).ok_or_else(missing)?;
     let text = |text: &str| text.to_owned();
-    admin.create_tenant(NewTenant {
+    admin.create_tenant(&NewTenant {
         slug: text("acme"),
         name: text("Acme Ltd"),
         key_prefix: text(DEFAULT_PREFIX),
@@ -69,11 +69,12 @@ pub fn store(settings: &mut Settings) -> Result<DevStore, InitFailure> {
     })?;
     admin.add_app(
         "acme",
-        NewApp {
+        &NewApp {
             id: app,
             name: text("Shop"),
             description: String::new(),
             owner_email: text("ops@acme.example"),
+            owner: Some(user),
             active: true,
             monthly_budget: 0.0,
             rate_limit: 0,
@@ -84,7 +85,7 @@ pub fn store(settings: &mut Settings) -> Result<DevStore, InitFailure> {
     let metadata = std::collections::BTreeMap::new();
     admin.add_user(
         "acme",
-        NewUser { id: user, email: text("ann@acme.example"), name: text("Ann"), active: true, metadata },
+        &NewUser { id: user, email: text("ann@acme.example"), name: text("Ann"), active: true, metadata },
     )?;
     let request = IssueRequest {
         app,
@@ -98,6 +99,6 @@ pub fn store(settings: &mut Settings) -> Result<DevStore, InitFailure> {
         decoy: false,
         cost: DEFAULT_COST,
     };
-    store.key = admin.issue_key("acme", request)?.key;
+    store.key = admin.issue_key("acme", &request)?.key;
     Ok(store)
 }

@@ -6,12 +6,12 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::admin::{Admin, AdminError, IssuedToken};
+use crate::admin::{Admin, AdminError, Backend, Caller, IssuedToken};
 use crate::app::{OpenFailure, Opened, Settings};
 use crate::audit::key::{self, KeyError};
 use crate::clock::{Clock as _, Entropy as _, SystemClock, SystemEntropy};
 use crate::domain::event::{Actor, DetailKey};
-use crate::domain::{Action, AuditEvent, Subject};
+use crate::domain::{Action, AuditEvent, LlmGrants, Subject};
 use crate::store::sqlite::{self, OpenError, OpenOptions, ProcessKind, SqliteStore, guard};
 use crate::verify::keyring::Keyring;
 use crate::verify::pepper;
@@ -158,7 +158,9 @@ fn make_store(dir: &Path, dev: bool, tagger: Arc<Tagger>) -> Result<IssuedToken,
     let store = SqliteStore::create(dir, REALM, fingerprint, &first, options).map_err(OpenFailure::Store)?;
     let store = Arc::new(store);
     let keyring = Arc::new(Keyring::single(tagger));
-    let owner = Admin::new(store.clone(), keyring, clock, entropy, local_actor()).add_owner("owner")?;
+    let backend = Backend::new(store.clone(), keyring, clock, entropy, LlmGrants::Required);
+    let owner = backend.admin(local_caller()).add_owner("owner")?;
+    drop(backend);
     // The writer's end closes the database, which folds the write-ahead log into it.
     match Arc::into_inner(store).map(SqliteStore::close) {
         Some(Ok(())) => Ok(owner),
@@ -172,10 +174,14 @@ pub fn local_actor() -> Actor {
     Actor::Local { uid: rustix::process::geteuid().as_raw() }
 }
 
+/// The same, with the files in hand: an unbound owner (rule R3).
+pub fn local_caller() -> Caller {
+    Caller::unbound_owner(local_actor())
+}
+
 /// The use cases over an opened store, for whoever runs this process: with the files in hand, an unbound owner.
 pub fn local_admin(opened: &Opened) -> Admin {
-    let (store, keyring) = (Arc::clone(&opened.store) as _, Arc::clone(&opened.keyring));
-    Admin::new(store, keyring, Arc::clone(&opened.clock), Arc::clone(&opened.entropy), local_actor())
+    opened.backend().admin(local_caller())
 }
 
 fn make_dir(dir: &Path) -> Result<(), InitFailure> {

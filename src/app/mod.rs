@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod engine;
 mod hosted;
 pub mod init;
+pub mod office;
 pub mod peppers;
 pub mod plugin;
 pub mod restore;
@@ -19,8 +20,10 @@ pub mod serve;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::admin::Backend;
 use crate::authenticate::Problem;
 use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
+use crate::domain::LlmGrants;
 use crate::store::Store as _;
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::{OpenError, OpenOptions, ProcessKind};
@@ -122,6 +125,20 @@ pub struct Opened {
     pub entropy: Arc<dyn Entropy>,
     /// Where it was found.
     pub data_dir: PathBuf,
+    /// As in `auth.llm_grants`.
+    pub llm_grants: LlmGrants,
+    /// The key that signs its trail.
+    pub audit_key: PathBuf,
+}
+
+impl Opened {
+    /// What administers it.
+    pub fn backend(&self) -> Backend {
+        let (store, keyring) = (Arc::clone(&self.store) as _, Arc::clone(&self.keyring));
+        let backend = Backend::new(store, keyring, Arc::clone(&self.clock), Arc::clone(&self.entropy), self.llm_grants);
+        let (key, clock) = (self.audit_key.clone(), Arc::clone(&self.clock));
+        backend.with_trail_keys(Arc::new(audit_key::FileKeys::new(key, Arc::clone(&self.store), clock)))
+    }
 }
 
 /// Opens the store and its pepper.
@@ -136,7 +153,8 @@ pub fn open(settings: &Settings, kind: ProcessKind) -> Result<Opened, OpenFailur
     store.sign_with(audit_key(settings, &data_dir), settings.audit_anchors.clone());
     let state = store.peppers().list().map_err(|error| OpenFailure::System(std::io::Error::other(error)))?;
     let keyring = Arc::new(Keyring::load(pepper_source(settings, &data_dir), &state)?);
-    Ok(Opened { store, keyring, clock, entropy, data_dir })
+    let (llm_grants, audit_key) = (settings.authenticate.llm_grants, audit_key(settings, &data_dir));
+    Ok(Opened { store, keyring, clock, entropy, data_dir, llm_grants, audit_key })
 }
 
 /// Where this machine keeps the key that signs the audit trail.

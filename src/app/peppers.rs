@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::admin::{Admin, AdminError};
-use crate::app::init::{local_actor, local_admin};
+use crate::admin::{AdminError, Backend};
+use crate::app::init::{local_admin, local_caller};
 use crate::app::{OpenFailure, Settings, pepper_source};
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::domain::PepperFingerprint;
@@ -130,7 +130,8 @@ pub fn recover(settings: &Settings, for_ms: i64) -> Result<(PepperFingerprint, P
         (None, _) => return Err(PepperFailure::NoneNew(source.to_string())),
     };
     let keyring = Arc::new(Keyring::single(Arc::clone(&new)));
-    let admin = Admin::new(store, keyring, Arc::new(SystemClock), Arc::new(SystemEntropy), local_actor());
-    admin.lose_pepper(state.current, &new, SystemClock.wall_ms().saturating_add(for_ms))?;
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let backend = Backend::new(store, keyring, clock, entropy, settings.authenticate.llm_grants);
+    backend.admin(local_caller()).lose_pepper(state.current, &new, SystemClock.wall_ms().saturating_add(for_ms))?;
     Ok((state.current, new.fingerprint()))
 }

@@ -89,6 +89,14 @@ impl Gate {
         self.changed.notify_waiters();
     }
 
+    /// Who decides, where requests are decided at all.
+    pub fn authenticator(&self) -> Option<Arc<Authenticator>> {
+        match &**self.state.load() {
+            State::Open { authenticator, .. } => Some(Arc::clone(authenticator)),
+            State::Opening | State::Closed { .. } => None,
+        }
+    }
+
     /// Whether requests are decided at all.
     pub fn is_open(&self) -> bool {
         matches!(**self.state.load(), State::Open { .. })

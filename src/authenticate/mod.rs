@@ -20,6 +20,7 @@ mod flight;
 pub mod gate;
 pub mod grant;
 pub mod link;
+pub mod operators;
 pub mod record;
 mod suspicion;
 #[cfg(test)]

@@ -2,13 +2,14 @@
 
 use clap::Subcommand;
 
-use crate::admin::{AppChanges, NewApp};
 use crate::cli::Outcome;
 use crate::cli::context::Context;
-use crate::cli::output::{self, Listing};
+use crate::cli::mask::Mask;
+use crate::cli::output::{self, Listing, PAGE};
 use crate::cli::parse;
-use crate::cli::views::AppView;
-use crate::domain::{AppId, LlmGrant};
+use crate::domain::{AppId, LlmGrant, UserId};
+use crate::pb::admin::v1 as pb;
+use crate::transport::admin::views::AppView;
 
 #[derive(clap::Args)]
 pub(super) struct Which {
@@ -35,6 +36,9 @@ pub(super) enum AppCommand {
         /// Who answers for it
         #[arg(long, default_value = "")]
         owner_email: String,
+        /// The host's User who may manage its keys in the portal
+        #[arg(long, value_name = "USER")]
+        owner: Option<UserId>,
         /// An LLM that it may use, by the host's id; ID=SLUG to bind the slug too. Repeat for more; none means none
         #[arg(long = "llm", value_name = "ID[=SLUG]", value_parser = parse::llm)]
         llms: Vec<LlmGrant>,
@@ -75,6 +79,12 @@ pub(super) enum AppCommand {
         /// Who answers for it
         #[arg(long)]
         owner_email: Option<String>,
+        /// The host's User who may manage its keys in the portal
+        #[arg(long, value_name = "USER")]
+        owner: Option<UserId>,
+        /// Nobody manages its keys in the portal
+        #[arg(long, conflicts_with = "owner")]
+        no_owner: bool,
         /// Whether it may be used
         #[arg(long)]
         active: Option<bool>,
@@ -93,6 +103,9 @@ pub(super) enum AppCommand {
         /// The further fields; replaces all
         #[arg(long, value_name = "KEY=VALUE", value_parser = parse::pair)]
         metadata: Option<Vec<(String, String)>>,
+        /// Only if it is still as it was read: the etag of that
+        #[arg(long, default_value = "", hide_default_value = true)]
+        etag: String,
     },
     /// Let one go; its keys are refused from then on
     Remove {
@@ -101,59 +114,102 @@ pub(super) enum AppCommand {
     },
 }
 
+fn grants(llms: Vec<LlmGrant>) -> Vec<pb::LlmGrant> {
+    llms.into_iter().map(|llm| pb::LlmGrant { id: llm.id.get(), slug: llm.slug }).collect()
+}
+
 pub(super) fn run(context: &Context, command: AppCommand) -> Outcome {
-    let admin = context.admin()?;
-    let (tenant, app) = match command {
+    let mut client = context.client()?;
+    let request_id = client.request_id();
+    let app = match command {
         AppCommand::Add {
             which,
             name,
             description,
             owner_email,
+            owner,
             llms,
             monthly_budget,
             rate_limit,
             metadata,
             active,
         } => {
-            let metadata = metadata.into_iter().collect();
-            let id = which.id;
-            let new = NewApp { id, name, description, owner_email, active, monthly_budget, rate_limit, metadata, llms };
-            let app = admin.add_app(&which.tenant, new)?;
-            (which.tenant, app)
+            let new = pb::App {
+                tenant: which.tenant,
+                app_id: which.id.get(),
+                name,
+                description,
+                owner_email,
+                owner_user_id: owner.map_or(0, UserId::get),
+                active,
+                llms: grants(llms),
+                monthly_budget,
+                rate_limit,
+                metadata: metadata.into_iter().collect(),
+                etag: String::new(),
+            };
+            let request = pb::CreateAppRequest { app: Some(new), request_id };
+            let made = client.ask(async |rpc| rpc.create_app(request).await)?;
+            context.tell_replayed(made.replayed);
+            made.app.unwrap_or_default()
         }
         AppCommand::List { tenant } => {
             let mut listing = Listing::new(context, &["app_id", "name", "owner_email", "active", "llms"]);
-            admin.each_app(&tenant, |app| listing.add(&AppView::new(&tenant, app)))?;
+            client.pages(
+                async |rpc, page_token| {
+                    let tenant = tenant.clone();
+                    rpc.list_apps(pb::ListAppsRequest { tenant, page_size: PAGE, page_token }).await
+                },
+                |page| (page.apps, page.next_page_token),
+                |app| listing.add(&AppView::from(app)),
+            )?;
             return listing.finish("Apps");
         }
         AppCommand::Show { which } => {
-            let app = admin.app(&which.tenant, which.id)?;
-            (which.tenant, app)
+            let request = pb::GetAppRequest { tenant: which.tenant, app_id: which.id.get() };
+            client.ask(async |rpc| rpc.get_app(request).await)?
         }
         AppCommand::Set {
             which,
             name,
             description,
             owner_email,
+            owner,
+            no_owner,
             active,
             llms,
             no_llms,
             monthly_budget,
             rate_limit,
             metadata,
+            etag,
         } => {
-            let llms = if no_llms { Some(Vec::new()) } else { llms };
-            let metadata = metadata.map(|pairs| pairs.into_iter().collect());
-            let changes =
-                AppChanges { name, description, owner_email, active, monthly_budget, rate_limit, metadata, llms };
-            let app = admin.set_app(&which.tenant, which.id, &changes)?;
-            (which.tenant, app)
+            let mut mask = Mask::default();
+            let owner = if no_owner { Some(0) } else { owner.map(UserId::get) };
+            let new = pb::App {
+                tenant: which.tenant,
+                app_id: which.id.get(),
+                name: mask.take("name", name),
+                description: mask.take("description", description),
+                owner_email: mask.take("owner_email", owner_email),
+                owner_user_id: mask.take("owner_user_id", owner),
+                active: mask.take("active", active),
+                llms: mask.take("llms", if no_llms { Some(Vec::new()) } else { llms.map(grants) }),
+                monthly_budget: mask.take("monthly_budget", monthly_budget),
+                rate_limit: mask.take("rate_limit", rate_limit),
+                metadata: mask.take("metadata", metadata.map(|pairs| pairs.into_iter().collect())),
+                etag,
+            };
+            let request = pb::UpdateAppRequest { app: Some(new), update_mask: mask.done()?, request_id };
+            client.ask(async |rpc| rpc.update_app(request).await)?
         }
         AppCommand::Remove { which } => {
-            admin.remove_app(&which.tenant, which.id)?;
-            context.tell(&format!("App {} was removed from tenant {}", which.id, which.tenant));
+            let Which { tenant, id } = which;
+            let request = pb::DeleteAppRequest { tenant: tenant.clone(), app_id: id.get(), request_id };
+            client.ask(async |rpc| rpc.delete_app(request).await)?;
+            context.tell(&format!("App {id} was removed from tenant {tenant}"));
             return Ok(true);
         }
     };
-    output::one(context, &AppView::new(&tenant, app))
+    output::one(context, &AppView::from(app))
 }

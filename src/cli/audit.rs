@@ -3,25 +3,22 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::Subcommand;
-use serde::Serialize;
 
-use crate::admin::AdminError;
-use crate::admin::audit_log::{EventFilter, Exported};
-use crate::app::{self, OpenFailure};
 use crate::audit::chain::Damage;
 use crate::audit::checkpoint::{Checkpoint, PublicKey};
 use crate::audit::lines::{EventLine, Header};
 use crate::audit::verify::{Stored, Trust, Verified, Verifier, walk};
 use crate::cli::Outcome;
+use crate::cli::client::Client;
 use crate::cli::context::{Context, Failure};
-use crate::cli::output::{self, Listing};
-use crate::cli::parse::{self, moment_text};
-use crate::domain::{Action, hex};
-use crate::store::sqlite::ProcessKind;
-use crate::store::{ChainedEvent, Store as _};
+use crate::cli::output::{self, Listing, PAGE};
+use crate::cli::parse::{self, timestamp};
+use crate::domain::{Action, CredentialId, hex};
+use crate::pb::admin::v1 as pb;
+use crate::transport::admin::verdict;
+use crate::transport::admin::views::{DecisionView, EventView, VerifyView};
 
 #[derive(Subcommand)]
 pub(super) enum AuditCommand {
@@ -29,6 +26,8 @@ pub(super) enum AuditCommand {
     List(ListArgs),
     /// Check that no event was edited, deleted or moved; with an anchor, that none was cut off or written again
     Verify(VerifyArgs),
+    /// List what was decided about requests: refusals of known keys one by one, all else counted
+    Decisions(DecisionsArgs),
     /// Write the trail with its checkpoints, a JSON object a line, to be verified on another machine
     Export {
         /// The file to make; - for stdout
@@ -80,6 +79,22 @@ pub(super) struct ListArgs {
     follow: bool,
 }
 
+#[derive(clap::Args)]
+pub(super) struct DecisionsArgs {
+    /// Of this reason code, such as revoked
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
+    /// About this credential
+    #[arg(long)]
+    credential: Option<CredentialId>,
+    /// From this moment on
+    #[arg(long, value_parser = parse::moment_ms)]
+    since: Option<i64>,
+    /// Before this moment
+    #[arg(long, value_parser = parse::moment_ms)]
+    until: Option<i64>,
+}
+
 fn action(text: &str) -> Result<Action, String> {
     Action::parse(text).ok_or_else(|| {
         let all: Vec<&str> = Action::ALL.iter().map(|action| action.as_str()).collect();
@@ -106,116 +121,130 @@ fn public_key(text: &str) -> Result<PublicKey, &'static str> {
 
 pub(super) fn run(context: &Context, command: AuditCommand) -> Outcome {
     match command {
-        AuditCommand::List(args) => list(context, &args),
-        AuditCommand::Verify(args) => verify(context, &args),
-        AuditCommand::Export { file } => export(context, &file),
+        AuditCommand::Verify(args) if args.file.is_some() => verify(context, None, &args),
+        command => over(context, &mut context.client()?, command),
+    }
+}
+
+fn over(context: &Context, client: &mut Client, command: AuditCommand) -> Outcome {
+    let request_id = client.request_id();
+    match command {
+        AuditCommand::List(args) => list(context, client, args),
+        AuditCommand::Decisions(args) => decisions(context, client, args),
+        AuditCommand::Verify(args) => verify(context, Some(client), &args),
+        AuditCommand::Export { file } => export(context, client, &file),
         AuditCommand::Checkpoint => {
-            let opened = app::open(&context.settings()?.app, ProcessKind::Command)?;
-            opened.store.sign_now().map_err(AdminError::from)?;
-            let newest = opened.store.audit().checkpoint_at_most(u64::MAX).map_err(AdminError::from)?;
-            newest.map_or(Ok(false), |checkpoint| context.line(&checkpoint.to_line()))
+            let request = pb::CreateAuditCheckpointRequest {};
+            context.line(&client.ask(async |rpc| rpc.create_audit_checkpoint(request).await)?.line)
         }
         AuditCommand::PublicKey => {
-            let settings = context.settings()?.app;
-            let dir = settings.data_dir.clone().ok_or(OpenFailure::NoDataDir)?;
-            let key = crate::audit::key::public_key(&app::audit_key(&settings, &dir));
-            let key = key.map_err(|error| Failure::with_code(false, error))?;
-            output::one(context, &serde_json::json!({ "public_key": hex::encode(&key) }))
+            let key = client.ask(async |rpc| rpc.get_audit_public_key(pb::GetAuditPublicKeyRequest {}).await)?;
+            output::one(context, &serde_json::json!({ "public_key": key.public_key }))
         }
         AuditCommand::RotateKey => {
-            let settings = context.settings()?.app;
-            let opened = app::open(&settings, ProcessKind::Command)?;
-            let rotated = app::audit_key::rotate(&settings, &opened);
-            let (old, new) = rotated.map_err(|error| Failure::with_code(false, error))?;
-            let view = serde_json::json!({ "public_key": hex::encode(&new), "replaced": hex::encode(&old) });
-            output::one(context, &view)
+            let request = pb::RotateAuditKeyRequest { request_id };
+            let pb::RotateAuditKeyResponse { public_key, replaced } =
+                client.ask(async |rpc| rpc.rotate_audit_key(request).await)?;
+            output::one(context, &serde_json::json!({ "public_key": public_key, "replaced": replaced }))
         }
         AuditCommand::Prune { before } => {
-            let (count, base) = context.admin()?.prune_trail(before)?;
-            let view = serde_json::json!({ "given_up": count, "up_to": base.sequence, "base": base.to_line() });
-            output::one(context, &view)
+            let request = pb::PruneAuditTrailRequest { before: Some(timestamp(before)), request_id };
+            let pb::PruneAuditTrailResponse { given_up, up_to, base } =
+                client.ask(async |rpc| rpc.prune_audit_trail(request).await)?;
+            output::one(context, &serde_json::json!({ "given_up": given_up, "up_to": up_to, "base": base }))
         }
     }
 }
 
-fn line(chained: &ChainedEvent) -> EventLine {
-    EventLine::new(chained.sequence, &chained.event, &chained.hash, moment_text(chained.event.at_ms))
-}
+const COLUMNS: &[&str] = &["sequence", "at", "actor", "action", "subject_kind", "subject_id", "details"];
 
-fn list(context: &Context, args: &ListArgs) -> Outcome {
-    let admin = context.admin()?;
-    let tenant = args.tenant.as_deref().map(|slug| admin.tenant(slug)).transpose()?;
-    let filter = EventFilter {
-        tenant: tenant.map(|tenant| tenant.id),
-        action: args.action,
-        actor: args.actor.clone(),
-        subject: args.subject.clone(),
-        since_ms: args.since,
-        until_ms: args.until,
-    };
-    let columns = &["sequence", "at", "actor", "action", "subject_kind", "subject_id", "details"];
-    let (mut after, mut limit) = (args.after, args.limit);
-    loop {
-        let mut listing = Listing::new(context, columns);
-        let events = admin.events(&filter, after, limit)?;
-        after = events.last().map_or(after, |last| last.sequence);
-        limit = if args.follow { usize::MAX } else { limit };
-        if !events.is_empty() || !args.follow {
-            for event in &events {
-                listing.add(&line(event));
+fn list(context: &Context, client: &mut Client, args: ListArgs) -> Outcome {
+    let filter = Some(pb::AuditFilter {
+        tenant: args.tenant.unwrap_or_default(),
+        action: args.action.map(|action| action.as_str().to_owned()).unwrap_or_default(),
+        actor: args.actor.unwrap_or_default(),
+        subject: args.subject.unwrap_or_default(),
+        since: args.since.map(timestamp),
+        until: args.until.map(timestamp),
+    });
+    let (after, limit, follow) = (args.after, args.limit, args.follow);
+    client.run(async |rpc| {
+        let (mut listing, mut left, mut page_token) = (Listing::new(context, COLUMNS), limit, String::new());
+        let mut last = after;
+        while left > 0 {
+            let page_size = i32::try_from(left).unwrap_or(PAGE).min(PAGE);
+            let request = pb::ListAuditEventsRequest { filter: filter.clone(), page_size, page_token, after };
+            let page = rpc.list_audit_events(request).await?.into_inner();
+            left = left.saturating_sub(page.events.len());
+            for event in page.events {
+                last = event.sequence;
+                listing.add(&EventView::from(event));
             }
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+        }
+        if listing.is_empty() && follow {
+            drop(listing);
+        } else {
             listing.finish("events")?;
         }
-        if !args.follow {
+        if !follow {
             return Ok(true);
         }
-        std::thread::sleep(Duration::from_millis(500));
-    }
+        let request = pb::StreamAuditEventsRequest { filter, after: Some(last) };
+        let mut coming = rpc.stream_audit_events(request).await?.into_inner();
+        while let Some(event) = coming.message().await? {
+            let mut listing = Listing::new(context, COLUMNS);
+            listing.add(&EventView::from(event));
+            listing.finish("events")?;
+        }
+        Ok(true)
+    })
 }
 
-fn export(context: &Context, file: &Path) -> Outcome {
-    let admin = context.admin()?;
+fn decisions(context: &Context, client: &mut Client, args: DecisionsArgs) -> Outcome {
+    let columns = &["at", "kind", "reason", "stage", "credential_id", "source", "calls"];
+    let mut listing = Listing::new(context, columns);
+    let asked = pb::ListDecisionsRequest {
+        page_size: PAGE,
+        page_token: String::new(),
+        reason: args.reason,
+        credential_id: args.credential.map(|id| id.to_string()).unwrap_or_default(),
+        since: args.since.map(timestamp),
+        until: args.until.map(timestamp),
+    };
+    client.pages(
+        async |rpc, page_token| rpc.list_decisions(pb::ListDecisionsRequest { page_token, ..asked.clone() }).await,
+        |page| (page.decisions, page.next_page_token),
+        |decision| listing.add(&DecisionView::from(decision)),
+    )?;
+    listing.finish("decisions")
+}
+
+fn export(context: &Context, client: &mut Client, file: &Path) -> Outcome {
     let failed = |error: std::io::Error| Failure::usage(format_args!("{}: {error}", file.display()));
     let mut out: Box<dyn Write> = if file.as_os_str() == "-" {
         Box::new(std::io::stdout().lock())
     } else {
         Box::new(BufWriter::new(File::create_new(file).map_err(failed)?))
     };
-    let mut broken = None;
-    let count = admin.export_trail(|part| {
-        let text = match part {
-            Exported::Beginning(beginning, base) => serde_json::to_string(&Header::new(beginning, base)),
-            Exported::Event(event) => serde_json::to_string(&line(event)),
-            Exported::Checkpoint(checkpoint) => Ok(checkpoint.to_line()),
-        };
-        if broken.is_none() {
-            broken = writeln!(out, "{}", text.unwrap_or_default()).err();
+    let count = client.run(async |rpc| {
+        let mut parts = rpc.export_audit_trail(pb::ExportAuditTrailRequest {}).await?.into_inner();
+        let mut count = 0;
+        while let Some(part) = parts.message().await? {
+            out.write_all(&part.lines).map_err(failed)?;
+            count = part.events;
         }
-        Ok(())
+        out.flush().map_err(failed)?;
+        Ok(count)
     })?;
-    if let Some(error) = broken.or(out.flush().err()) {
-        return Err(failed(error));
-    }
     context.tell(&format!("{count} events; `latchkey audit verify --file` checks them on any machine"));
     Ok(true)
 }
 
-#[derive(Serialize)]
-struct VerifyView {
-    consistent: bool,
-    statement: String,
-    damage: Option<&'static str>,
-    first_bad_event: Option<u64>,
-    first_event: Option<u64>,
-    last_event: Option<u64>,
-    head: Option<String>,
-    signed_up_to: Option<u64>,
-    signed_at: Option<String>,
-    anchors: Option<u64>,
-    trusted_key: Option<String>,
-}
-
-fn verify(context: &Context, args: &VerifyArgs) -> Outcome {
+fn verify(context: &Context, client: Option<&mut Client>, args: &VerifyArgs) -> Outcome {
     let mut anchors = Vec::new();
     for path in &args.anchor {
         let text = std::fs::read_to_string(path);
@@ -225,49 +254,26 @@ fn verify(context: &Context, args: &VerifyArgs) -> Outcome {
             anchors.push(Checkpoint::parse(line).ok_or_else(wrong)?);
         }
     }
-    let (trust, result) = if let Some(file) = &args.file {
-        let trust = args.public_key.map_or(Trust::First, Trust::Key);
-        (trust.clone(), verify_export(file, &trust, anchors)?)
-    } else {
-        let settings = context.settings()?.app;
-        let opened = app::open(&settings, ProcessKind::Command)?;
-        let trust = match args.public_key {
-            Some(key) => Trust::Key(key),
-            // A key that was handed over is trusted through the first one.
-            None => Trust::First,
-        };
-        (trust.clone(), app::init::local_admin(&opened).verify_trail(&trust, anchors)?)
+    let told = match (&args.file, client) {
+        (Some(file), _) => {
+            let trust = args.public_key.map_or(Trust::First, Trust::Key);
+            verdict(&trust, &verify_export(file, &trust, anchors)?)
+        }
+        (None, Some(client)) => {
+            let request = pb::VerifyAuditTrailRequest {
+                anchors: anchors.iter().map(Checkpoint::to_line).collect(),
+                public_key: args.public_key.map(|key| hex::encode(&key)).unwrap_or_default(),
+            };
+            client.ask(async |rpc| rpc.verify_audit_trail(request).await)?
+        }
+        (None, None) => return Err(Failure::usage("nothing to verify")),
     };
-    let view = view(&trust, &result);
-    output::one(context, &view)?;
-    if args.public_key.is_none() && result.is_ok() {
+    let consistent = told.consistent;
+    output::one(context, &VerifyView::from(told))?;
+    if args.public_key.is_none() && consistent {
         context.tell("No key was named: who can write these files can have signed them. Name it with --public-key.");
     }
-    Ok(view.consistent)
-}
-
-fn view(trust: &Trust, result: &Result<Verified, Damage>) -> VerifyView {
-    let (verified, damage) = (result.as_ref().ok(), result.as_ref().err());
-    let trusted_key = match trust {
-        Trust::Key(key) => Some(hex::encode(key)),
-        Trust::First => None,
-    };
-    VerifyView {
-        consistent: damage.is_none(),
-        statement: match result {
-            Ok(verified) => verified.statement(),
-            Err(damage) => damage.to_string(),
-        },
-        damage: damage.map(Damage::kind),
-        first_bad_event: damage.map(Damage::sequence),
-        first_event: verified.map(|verified| verified.first),
-        last_event: verified.map(|verified| verified.last),
-        head: verified.map(|verified| hex::encode(&verified.head)),
-        signed_up_to: verified.and_then(|verified| verified.signed_up_to).map(|(sequence, _)| sequence),
-        signed_at: verified.and_then(|verified| verified.signed_up_to).map(|(_, at_ms)| moment_text(at_ms)),
-        anchors: verified.map(|verified| verified.anchors),
-        trusted_key,
-    }
+    Ok(consistent)
 }
 
 /// Two passes over the file, so that none of it is held: its checkpoints, and its events.

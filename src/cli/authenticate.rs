@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use zeroize::Zeroize as _;
 
-use crate::app::authenticate::{Question, once};
 use crate::cli::Outcome;
 use crate::cli::context::Context;
 use crate::domain::LlmId;
+use crate::pb::admin::v1 as pb;
 use crate::secret::{CredentialText, Secret};
 
 /// More than this is not looked at; far above what any credential has.
@@ -30,19 +30,41 @@ pub(super) struct QuestionArgs {
     namespace: Option<String>,
 }
 
-impl From<QuestionArgs> for Question {
+impl From<QuestionArgs> for pb::RequestFacts {
     fn from(args: QuestionArgs) -> Self {
-        let QuestionArgs { llm_id, llm_slug, remote_addr, namespace } = args;
-        Self { llm_id, llm_slug, namespace, remote: remote_addr }
+        Self {
+            llm_id: args.llm_id.map_or(0, LlmId::get),
+            llm_slug: args.llm_slug.unwrap_or_default(),
+            remote_addr: args.remote_addr.map(|address| address.to_string()).unwrap_or_default(),
+            namespace: args.namespace.unwrap_or_default(),
+        }
     }
 }
 
+/// What a gateway would be told, field by field as in its `AuthResponse`.
+#[derive(serde::Serialize)]
+struct Answer {
+    authenticated: bool,
+    user_id: String,
+    app_id: String,
+    claims: std::collections::BTreeMap<String, String>,
+    error_message: String,
+}
+
 pub(super) fn run(context: &Context, args: QuestionArgs) -> Outcome {
-    let config = context.settings()?;
-    let credential = read(context)?;
-    let answer = once(&config.app, &credential, &args.into())?;
+    let mut client = context.deciding_client()?;
+    let request = pb::TestCredentialRequest { credential: text(&read(context)?), request: Some(args.into()) };
+    let answer = client.ask(async |rpc| rpc.test_credential(request).await)?;
+    let pb::TestCredentialResponse { authenticated, user_id, app_id, claims, error_message } = answer;
+    let answer = Answer { authenticated, user_id, app_id, claims, error_message };
     context.line(&serde_json::to_string(&answer).map_err(anyhow::Error::from)?)?;
-    Ok(answer.authenticated)
+    Ok(authenticated)
+}
+
+/// As the wire takes it. What is no text is no credential either.
+#[expect(clippy::disallowed_methods, reason = "the credential is handed to the service")]
+pub(super) fn text(credential: &Secret<CredentialText>) -> String {
+    String::from_utf8_lossy(credential.expose()).into_owned()
 }
 
 /// Reads all of stdin, less the line end that a shell's `echo` adds.

@@ -8,7 +8,9 @@ use clap::ArgAction;
 use crate::admin::{Admin, AdminError};
 use crate::app::{self, OpenFailure};
 use crate::cli::Outcome;
-use crate::config::{self, Config, ConfigError, Values, table};
+use crate::cli::client::Client;
+use crate::cli::remote::Connection;
+use crate::config::{self, Config, ConfigError, Values, env, table};
 use crate::store::sqlite::ProcessKind;
 use crate::telemetry::log::{self, Format};
 
@@ -37,6 +39,32 @@ pub(super) struct Globals {
     /// Configuration file [env: `LATCHKEY_CONFIG`]
     #[arg(long, global = true, value_name = "FILE", help = "Configuration file [env: LATCHKEY_CONFIG]")]
     config: Option<PathBuf>,
+    /// Do it over the admin RPC of a server: unix:PATH or https://HOST:PORT [env: `LATCHKEY_SERVER`]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        help = "Do it over the admin RPC of a server: unix:PATH or https://HOST:PORT, with the operator token in \
+                LATCHKEY_TOKEN [env: LATCHKEY_SERVER]"
+    )]
+    server: Option<String>,
+    /// Certificates that vouch for the server (PEM); the system's without [env: `LATCHKEY_SERVER_CA`]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help = "Certificates that vouch for the server (PEM); the system's without [env: LATCHKEY_SERVER_CA]"
+    )]
+    server_ca: Option<PathBuf>,
+    /// A client certificate (PEM), in the place of a token
+    #[arg(long, global = true, value_name = "FILE", requires = "client_key")]
+    client_cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(long, global = true, value_name = "FILE", requires = "client_cert")]
+    client_key: Option<PathBuf>,
+    /// Ties what is done to a request in the audit trail; what makes something then happens once, however often it is typed
+    #[arg(long, global = true, value_name = "ID", default_value = "", hide_default_value = true)]
+    request_id: String,
     /// How results are printed
     #[arg(long, global = true, value_enum, default_value = "table")]
     output: Output,
@@ -107,14 +135,7 @@ impl From<crate::app::init::InitFailure> for Failure {
 impl From<AdminError> for Failure {
     fn from(error: AdminError) -> Self {
         let code = if matches!(error, AdminError::Invalid { .. }) { USAGE } else { FAILED };
-        let hint = match &error {
-            AdminError::NotFound { what: "tenant", .. } => "`latchkey tenant list` shows all",
-            AdminError::NotFound { what: "App", .. } => "`latchkey app list --tenant …` shows all of a tenant",
-            AdminError::NotFound { what: "User", .. } => "`latchkey user list --tenant …` shows all of a tenant",
-            AdminError::NotFound { .. } => "`latchkey key list --tenant …` shows all of a tenant",
-            _ => return Self { code, error: error.into() },
-        };
-        Self { code, error: anyhow::anyhow!("{error}: {hint}") }
+        Self { code, error: error.into() }
     }
 }
 
@@ -164,7 +185,47 @@ impl Context {
         log::start(level, config.log.format.unwrap_or(default));
     }
 
-    /// The use cases over the store.
+    /// The server that is to be asked; none where the files are at hand.
+    pub(super) fn server(&self) -> Option<String> {
+        self.globals.server.clone().or_else(|| env::text("LATCHKEY_SERVER"))
+    }
+
+    /// What ties what is done to this request; empty for nothing.
+    pub(super) fn request_id(&self) -> String {
+        self.globals.request_id.clone()
+    }
+
+    /// How to prove to a server who calls, and whom to believe.
+    pub(super) fn connection(&self) -> Connection {
+        let Globals { server_ca, client_cert, client_key, .. } = &self.globals;
+        Connection {
+            token: env::secret_text("LATCHKEY_TOKEN"),
+            ca: server_ca.clone().or_else(|| env::text("LATCHKEY_SERVER_CA").map(PathBuf::from)),
+            client: client_cert.clone().zip(client_key.clone()),
+        }
+    }
+
+    /// What administers: the service, in this process or over a wire.
+    pub(super) fn client(&self) -> Result<Client, Failure> {
+        Client::new(self, false)
+    }
+
+    /// The same, which can be asked what a gateway would be told.
+    pub(super) fn deciding_client(&self) -> Result<Client, Failure> {
+        Client::new(self, true)
+    }
+
+    /// For what is done on the machine of the store alone.
+    pub(super) fn local(&self, what: &str) -> Result<(), Failure> {
+        match self.server() {
+            None => Ok(()),
+            Some(_) => Err(Failure::usage(format_args!(
+                "{what} works on the machine that the store is on: run it there, without --server and LATCHKEY_SERVER"
+            ))),
+        }
+    }
+
+    /// The use cases over the store, for what has no place in the admin RPC.
     pub(super) fn admin(&self) -> Result<Admin, Failure> {
         let config = self.settings()?;
         let opened = app::open(&config.app, ProcessKind::Command)?;
@@ -190,6 +251,13 @@ impl Context {
     pub(super) fn progress(&self, text: &str) {
         if !self.globals.quiet {
             let _ = write!(std::io::stderr(), "\r{text}");
+        }
+    }
+
+    /// Says where a request was carried out before.
+    pub(super) fn tell_replayed(&self, replayed: bool) {
+        if replayed {
+            self.tell("this request was carried out before; nothing was made now, and its secret was shown then");
         }
     }
 

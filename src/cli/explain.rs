@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-use crate::app::authenticate::{Asked, Outcome as Judged, explain};
 use crate::cli::Outcome;
 use crate::cli::authenticate::{self, QuestionArgs};
 use crate::cli::context::Context;
 use crate::cli::output::Listing;
-use crate::domain::{CredentialId, Reason};
+use crate::domain::CredentialId;
+use crate::pb::admin::v1 as pb;
 
 #[derive(clap::Args)]
 pub(super) struct ExplainArgs {
@@ -19,41 +19,45 @@ pub(super) struct ExplainArgs {
 
 #[derive(Serialize)]
 struct StepView {
-    check: &'static str,
+    check: String,
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
+    reason: Option<String>,
 }
 
 #[derive(Serialize)]
 struct ExplanationView {
     credential_id: Option<String>,
     accepted: bool,
-    reason: Option<&'static str>,
+    reason: Option<String>,
     checks: Vec<StepView>,
 }
 
 pub(super) fn run(context: &Context, args: ExplainArgs) -> Outcome {
-    let config = context.settings()?;
-    let question = args.question.into();
-    let told = match args.credential_id {
-        Some(id) => explain(&config.app, Asked::Id(id), &question)?,
-        None => explain(&config.app, Asked::Credential(&authenticate::read(context)?), &question)?,
+    use pb::explain_credential_request::Which;
+    let mut client = context.client()?;
+    let by_id = args.credential_id.is_some();
+    let which = match args.credential_id {
+        Some(id) => Which::CredentialId(id.to_string()),
+        None => Which::Credential(authenticate::text(&authenticate::read(context)?)),
     };
-    let reason = told.refused_for();
-    let checks = told.steps.iter().map(|&(check, judged)| {
-        let (outcome, reason) = match judged {
-            Judged::Holds => ("holds", None),
-            Judged::Fails(reason) => ("fails", Some(reason.code())),
-            Judged::NotJudged => ("not judged", None),
-        };
-        StepView { check, outcome, reason }
+    let request = pb::ExplainCredentialRequest { which: Some(which), request: Some(args.question.into()) };
+    let told = client.ask(async |rpc| rpc.explain_credential(request).await)?;
+    let given = |text: String| Some(text).filter(|text| !text.is_empty());
+    let checks = told.checks.into_iter().map(|check| StepView {
+        outcome: match check.outcome() {
+            pb::Outcome::Holds => "holds",
+            pb::Outcome::Fails => "fails",
+            pb::Outcome::NotJudged | pb::Outcome::Unspecified => "not judged",
+        },
+        check: check.check,
+        reason: given(check.reason),
     });
     let view = ExplanationView {
-        credential_id: told.credential.as_ref().map(|credential| credential.id.to_string()),
-        accepted: reason.is_none(),
-        reason: reason.map(Reason::code),
+        accepted: told.accepted,
         checks: checks.collect(),
+        credential_id: given(told.credential_id),
+        reason: given(told.reason),
     };
     if context.json() {
         context.line(&serde_json::to_string(&view).map_err(anyhow::Error::from)?)?;
@@ -64,7 +68,7 @@ pub(super) fn run(context: &Context, args: ExplainArgs) -> Outcome {
     listing.finish("checks")?;
     context.tell(&match view.reason {
         Some(reason) => format!("refused: {reason}"),
-        None if args.credential_id.is_some() => "accepted, if the secret is the right one".to_owned(),
+        None if by_id => "accepted, if the secret is the right one".to_owned(),
         None => "accepted".to_owned(),
     });
     Ok(view.accepted)

@@ -1,18 +1,18 @@
 //! `latchkey key import` and `latchkey key export`.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal as _};
+use std::io::{IsTerminal as _, Read};
 use std::path::PathBuf;
 
 use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 
-use crate::admin::formats::Format;
-use crate::admin::import::{Entropy, ImportRequest, Report};
 use crate::cli::Outcome;
 use crate::cli::context::{Context, Failure};
-use crate::cli::output;
-use crate::cli::parse::{self, moment_text};
-use crate::domain::{AppId, Credential, Status, UserId};
+use crate::cli::{keys, output, parse};
+use crate::domain::{AppId, UserId};
+use crate::pb::admin::v1 as pb;
 use crate::verify::argon::Cost;
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -34,14 +34,14 @@ enum FormatArg {
     AiStudio,
 }
 
-impl From<FormatArg> for Format {
+impl From<FormatArg> for pb::ImportFormat {
     fn from(format: FormatArg) -> Self {
         match format {
             FormatArg::Latchkey => Self::Latchkey,
             FormatArg::Kong => Self::Kong,
             FormatArg::Tyk => Self::Tyk,
             FormatArg::Unkey => Self::Unkey,
-            FormatArg::Litellm => Self::LiteLlm,
+            FormatArg::Litellm => Self::Litellm,
             FormatArg::AiStudio => Self::AiStudio,
         }
     }
@@ -112,38 +112,83 @@ struct ReportView {
     refusals: Vec<RefusedView>,
 }
 
-pub(super) fn import(context: &Context, args: ImportArgs) -> Outcome {
-    let request = ImportRequest {
-        format: args.format.into(),
-        entropy: args.entropy.map(|entropy| match entropy {
-            EntropyArg::High => Entropy::High,
-            EntropyArg::Low => Entropy::Low,
-        }),
-        app: args.app,
-        user: args.user,
-        batch: usize::from(args.batch),
-        name: args.name,
-        dry_run: args.dry_run,
-        cost: args.argon2,
+/// Bytes sent at once.
+const PIECE: usize = 256 * 1024;
+
+/// Reads a file into a stream of pieces, the first with how to import. On a thread of its own: a pipe may be slow.
+fn pieces(
+    options: pb::ImportOptions,
+    mut file: Box<dyn Read + Send>,
+) -> std::io::Result<(ReceiverStream<pb::ImportCredentialsRequest>, std::thread::JoinHandle<std::io::Result<()>>)> {
+    let (send, coming) = mpsc::channel(4);
+    let read = move || {
+        let first = pb::ImportCredentialsRequest { options: Some(options), lines: Vec::new() };
+        let mut next = Some(first);
+        while let Some(message) = next.take() {
+            if send.blocking_send(message).is_err() {
+                // Whoever took them says why not.
+                return Ok(());
+            }
+            let mut lines = Vec::with_capacity(PIECE);
+            (&mut file).take(PIECE as u64).read_to_end(&mut lines)?;
+            next = Some(lines)
+                .filter(|lines| !lines.is_empty())
+                .map(|lines| pb::ImportCredentialsRequest { options: None, lines });
+        }
+        Ok(())
     };
+    let thread = std::thread::Builder::new().name("read-import".to_owned()).spawn(read)?;
+    Ok((ReceiverStream::new(coming), thread))
+}
+
+pub(super) fn import(context: &Context, args: ImportArgs) -> Outcome {
+    let entropy = args.entropy.map_or(pb::Entropy::Unspecified, |entropy| match entropy {
+        EntropyArg::High => pb::Entropy::High,
+        EntropyArg::Low => pb::Entropy::Low,
+    });
     let mut length = None;
-    let mut lines: Box<dyn BufRead> = if args.file.as_os_str() == "-" {
-        Box::new(std::io::stdin().lock())
+    let file: Box<dyn Read + Send> = if args.file.as_os_str() == "-" {
+        Box::new(std::io::stdin())
     } else {
         let opened = File::open(&args.file);
         let file = opened.map_err(|error| Failure::usage(format_args!("{}: {error}", args.file.display())))?;
         length = file.metadata().ok().map(|metadata| metadata.len());
-        Box::new(BufReader::new(file))
+        Box::new(file)
     };
-    let admin = context.admin()?;
+    let mut client = context.client()?;
+    let options = pb::ImportOptions {
+        tenant: args.tenant,
+        format: pb::ImportFormat::from(args.format).into(),
+        entropy: entropy.into(),
+        app_id: args.app.map_or(0, AppId::get),
+        user_id: args.user.map_or(0, UserId::get),
+        batch: u32::from(args.batch),
+        name: args.name,
+        dry_run: args.dry_run,
+        argon2: keys::wire_cost(args.argon2),
+        request_id: client.request_id(),
+    };
     let bar = std::io::stderr().is_terminal();
-    let progress = |report: &Report| {
+    let progress = |report: &pb::ImportCredentialsResponse| {
         if bar {
             let told = format!("{} lines, {} imported, {} refused", report.lines, report.imported, report.refused);
             context.progress(&length.map_or(told.clone(), |length| format!("{} {told}", meter(report.bytes, length))));
         }
     };
-    let report = admin.import_keys(&args.tenant, &request, lines.as_mut(), progress)?;
+    let (stream, reader) = pieces(options, file)?;
+    let report = client.run(async |rpc| {
+        let mut answers = rpc.import_credentials(stream).await?.into_inner();
+        let mut last = None;
+        while let Some(report) = answers.message().await? {
+            progress(&report);
+            last = Some(report);
+        }
+        last.filter(|report| report.done).ok_or_else(|| Failure::from(anyhow::anyhow!("the import broke off")))
+    })?;
+    match reader.join() {
+        Ok(read) => read?,
+        Err(_) => return Err(anyhow::anyhow!("the file could not be read").into()),
+    }
     if bar {
         context.tell("");
     }
@@ -154,13 +199,13 @@ pub(super) fn import(context: &Context, args: ImportArgs) -> Outcome {
         ));
     }
     let view = ReportView {
-        dry_run: request.dry_run,
+        dry_run: args.dry_run,
         lines: report.lines,
         imported: report.imported,
-        already_there: report.already,
+        already_there: report.already_there,
         weak: report.weak,
         refused: report.refused,
-        refusals: report.reasons.into_iter().map(|(line, reason)| RefusedView { line, reason }).collect(),
+        refusals: report.refusals.into_iter().map(|l| RefusedView { line: l.line, reason: l.reason }).collect(),
     };
     output::one(context, &view)?;
     Ok(view.refused == 0)
@@ -174,58 +219,21 @@ fn meter(done: u64, of: u64) -> String {
     format!("[{}{}] {percent:3} %", "#".repeat(full), " ".repeat(WIDTH - full))
 }
 
-/// A key as another store of ours may import it: its stored hash, never its secret.
-#[derive(Serialize)]
-struct ExportView {
-    credential_id: String,
-    app: u32,
-    user: u32,
-    label: String,
-    environment: &'static str,
-    scopes: Vec<String>,
-    cidrs: Vec<String>,
-    not_before: Option<String>,
-    expires_at: Option<String>,
-    phc: String,
-}
-
-impl From<Credential> for ExportView {
-    fn from(row: Credential) -> Self {
-        Self {
-            credential_id: row.id.to_string(),
-            app: row.app.get(),
-            user: row.user.get(),
-            environment: row.environment.as_str(),
-            scopes: row.scopes.clone(),
-            cidrs: row.cidrs.iter().map(ToString::to_string).collect(),
-            not_before: row.not_before_ms.map(moment_text),
-            expires_at: row.end_ms().map(moment_text),
-            phc: row.verifier.phc,
-            label: row.label,
-        }
-    }
-}
-
 /// Every key of a tenant that is in force, one a line. Those of other systems cannot go along: what they are found by is
 /// worth nothing under another pepper.
 pub(super) fn export(context: &Context, args: &ExportArgs) -> Outcome {
-    let admin = context.admin()?;
-    let (now_ms, mut left_out, mut broken) = (admin.now_ms(), 0_u64, None);
-    admin.each_key(&args.tenant, |row| {
-        let ended = row.status != Status::Active || row.end_ms().is_some_and(|end| end <= now_ms) || row.decoy;
-        if ended || broken.is_some() {
-            return;
+    let mut client = context.client()?;
+    let request = pb::ExportCredentialsRequest { tenant: args.tenant.clone() };
+    let left_out = client.run(async |rpc| {
+        let mut parts = rpc.export_credentials(request).await?.into_inner();
+        while let Some(part) = parts.message().await? {
+            if part.line.is_empty() {
+                return Ok(part.left_out);
+            }
+            context.line(&part.line)?;
         }
-        if row.verifier.prehash.is_some() {
-            left_out += 1;
-            return;
-        }
-        let line = serde_json::to_string(&ExportView::from(row)).unwrap_or_default();
-        broken = context.line(&line).err();
+        Err(anyhow::anyhow!("the export broke off").into())
     })?;
-    if let Some(failure) = broken {
-        return Err(failure);
-    }
     if left_out > 0 {
         context.tell(&format!(
             "{left_out} keys of other systems are not among them: import them again from where they came"

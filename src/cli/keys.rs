@@ -4,18 +4,18 @@ use clap::Subcommand;
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser as _;
 use ipnet::IpNet;
-use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::admin::{Admin, IssueRequest, Issued};
 use crate::cli::Outcome;
+use crate::cli::client::Client;
 use crate::cli::context::Context;
-use crate::cli::output::{self, Listing};
-use crate::cli::parse::{self, moment_text};
-use crate::cli::views::KeyView;
+use crate::cli::output::{self, Listing, PAGE};
+use crate::cli::parse::{self, timestamp};
 use crate::cli::{explain, import, lifecycle};
 use crate::domain::credential::RevocationReason;
-use crate::domain::{AppId, CredentialId, Environment, UserId};
+use crate::domain::{AppId, CredentialId, UserId};
+use crate::pb::admin::v1 as pb;
+use crate::transport::admin::views::{IssuedView, KeyView};
 use crate::verify::argon::Cost;
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -53,8 +53,8 @@ pub(super) struct IssueArgs {
     #[arg(long, value_name = "MOMENT", value_parser = parse::moment_ms)]
     not_before: Option<i64>,
     /// How long it is valid, such as 90d; without it, until revoked
-    #[arg(long, value_name = "TIME", value_parser = parse::duration_ms)]
-    expires_in: Option<i64>,
+    #[arg(long, value_name = "TIME", value_parser = parse::seconds)]
+    expires_in: Option<u64>,
     /// The first moment at which it is no longer valid, as in RFC 3339
     #[arg(long, value_name = "MOMENT", value_parser = parse::moment_ms, conflicts_with = "expires_in")]
     expires_at: Option<i64>,
@@ -78,6 +78,12 @@ pub(super) enum KeyCommand {
         /// Only those in force that cost a slow hash at first use: of low entropy, or kept as another system did
         #[arg(long)]
         weak: bool,
+        /// Only those of this App
+        #[arg(long)]
+        app: Option<AppId>,
+        /// Only those of this User
+        #[arg(long)]
+        user: Option<UserId>,
     },
     /// Show one
     Show {
@@ -116,111 +122,108 @@ pub(super) fn run(context: &Context, command: KeyCommand) -> Outcome {
         KeyCommand::Export(args) => return import::export(context, &args),
         other => other,
     };
-    let admin = context.admin()?;
+    let mut client = context.client()?;
     match command {
         KeyCommand::Explain(_) | KeyCommand::Import(_) | KeyCommand::Export(_) => Ok(true),
-        KeyCommand::Set(args) => lifecycle::set(context, &admin, *args),
-        KeyCommand::Rotate(args) => lifecycle::rotate(context, &admin, &args),
-        KeyCommand::Issue(args) => issue(context, &admin, *args),
-        KeyCommand::List { tenant, weak } => {
+        KeyCommand::Set(args) => lifecycle::set(context, &mut client, *args),
+        KeyCommand::Rotate(args) => lifecycle::rotate(context, &mut client, &args),
+        KeyCommand::Issue(args) => issue(context, &mut client, *args),
+        KeyCommand::List { tenant, weak, app, user } => {
             let columns = if weak {
                 &["credential_id", "app_id", "user_id", "label", "proof", "created_at", "last_used_at"]
             } else {
                 &["credential_id", "app_id", "user_id", "label", "environment", "status", "expires_at"]
             };
-            let (mut listing, now_ms) = (Listing::new(context, columns), admin.now_ms());
-            admin.each_key(&tenant, |key| {
-                if !weak || (key.verifier.tag.is_none() && key.check_validity(now_ms).is_ok()) {
-                    listing.add(&KeyView::new(&tenant, key, now_ms));
-                }
-            })?;
+            let mut listing = Listing::new(context, columns);
+            let (app_id, user_id) = (app.map_or(0, AppId::get), user.map_or(0, UserId::get));
+            client.pages(
+                async |rpc, page_token| {
+                    let (tenant, page_size) = (tenant.clone(), PAGE);
+                    let request = pb::ListCredentialsRequest { tenant, page_size, page_token, app_id, user_id, weak };
+                    rpc.list_credentials(request).await
+                },
+                |page| (page.credentials, page.next_page_token),
+                |key| listing.add(&KeyView::from(key)),
+            )?;
             listing.finish("keys")
         }
         KeyCommand::Show { credential_id } => {
-            let credential = admin.key(credential_id)?;
-            let tenant = admin.tenant_of(&credential)?;
-            output::one(context, &KeyView::new(&tenant, credential, admin.now_ms()))
+            let request = pb::GetCredentialRequest { credential_id: credential_id.to_string() };
+            output::one(context, &KeyView::from(client.ask(async |rpc| rpc.get_credential(request).await)?))
         }
         KeyCommand::Revoke { credential_id, reason } => {
-            let revoked = admin.revoke_key(credential_id, reason)?;
+            let (credential_id, request_id) = (credential_id.to_string(), client.request_id());
+            let request = pb::RevokeCredentialRequest { credential_id, reason: wire_reason(reason).into(), request_id };
+            let revoked = client.ask(async |rpc| rpc.revoke_credential(request).await)?;
             if revoked.already {
                 context.tell("it was revoked before; nothing was changed");
             }
-            let tenant = admin.tenant_of(&revoked.credential)?;
-            output::one(context, &KeyView::new(&tenant, revoked.credential, admin.now_ms()))
+            output::one(context, &KeyView::from(revoked.credential.unwrap_or_default()))
         }
     }
 }
 
-/// What `key issue` answers in JSON.
-#[derive(Serialize)]
-struct IssuedView<'a> {
-    credential_id: String,
-    key: &'a str,
-    expires_at: Option<String>,
-    not_before: Option<String>,
-    tenant: &'a str,
-    app_id: u32,
-    user_id: u32,
-    label: &'a str,
-    environment: &'static str,
-    scopes: &'a [String],
+fn wire_reason(reason: RevocationReason) -> pb::RevocationReason {
+    let name = format!("REVOCATION_REASON_{}", reason.as_str().to_ascii_uppercase());
+    pb::RevocationReason::from_str_name(&name).unwrap_or_default()
 }
 
-fn issue(context: &Context, admin: &Admin, args: IssueArgs) -> Outcome {
-    let expires_at_ms = lifecycle::end_ms(admin, args.expires_in, args.expires_at)?;
-    let request = IssueRequest {
-        app: args.app,
-        user: args.user,
-        label: args.label,
-        environment: match args.env {
-            Env::Live => Environment::Live,
-            Env::Test => Environment::Test,
-        },
-        scopes: args.scopes,
-        cidrs: args.cidrs,
-        not_before_ms: args.not_before,
-        expires_at_ms,
-        decoy: args.decoy,
-        cost: args.argon2,
-    };
-    if !request.cidrs.is_empty() {
+/// As the wire has it.
+pub(super) fn wire_cost(cost: Cost) -> Option<pb::Argon2Cost> {
+    Some(pb::Argon2Cost { memory_kib: cost.memory_kib, passes: cost.passes, lanes: cost.lanes })
+}
+
+fn issue(context: &Context, client: &mut Client, args: IssueArgs) -> Outcome {
+    if !args.cidrs.is_empty() {
         context.tell(
             "note: a key bound to addresses works only through gateways whose machine says how the client's address is known: \
              auth.trusted_proxies, or auth.trust_remote_addr where there is no proxy",
         );
     }
-    let issued = admin.issue_key(&args.tenant, request)?;
-    print(context, &args.tenant, &issued)
+    let environment = match args.env {
+        Env::Live => pb::Environment::Live,
+        Env::Test => pb::Environment::Test,
+    };
+    let credential = pb::Credential {
+        tenant: args.tenant,
+        app_id: args.app.get(),
+        user_id: args.user.get(),
+        label: args.label,
+        environment: environment.into(),
+        scopes: args.scopes,
+        cidrs: args.cidrs.iter().map(ToString::to_string).collect(),
+        not_before: args.not_before.map(timestamp),
+        expires_at: args.expires_at.map(timestamp),
+        decoy: args.decoy,
+        ..pb::Credential::default()
+    };
+    let request = pb::IssueCredentialRequest {
+        credential: Some(credential),
+        expires_in_seconds: args.expires_in.unwrap_or(0),
+        argon2: wire_cost(args.argon2),
+        request_id: client.request_id(),
+    };
+    let issued = client.ask(async |rpc| rpc.issue_credential(request).await)?;
+    context.tell_replayed(issued.replayed);
+    print(context, &issued.credential.unwrap_or_default(), Zeroizing::new(issued.key), issued.replayed)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the key is shown, this once")]
-pub(super) fn print(context: &Context, tenant: &str, issued: &Issued) -> Outcome {
-    let credential = &issued.credential;
-    let key = std::str::from_utf8(issued.key.expose()).map_err(anyhow::Error::from)?;
-    let expires_at = credential.expires_at_ms.map(moment_text);
+/// Shows a key, this once; of one that was shown before, what it stands for.
+pub(super) fn print(context: &Context, c: &pb::Credential, key: Zeroizing<String>, replayed: bool) -> Outcome {
+    if replayed && !context.json() {
+        return output::one(context, &KeyView::from(c.clone()));
+    }
     // Large enough that it never grows, which would leave a copy behind.
     let mut text = Zeroizing::new(Vec::with_capacity(64 * 1024));
     if context.json() {
-        let view = IssuedView {
-            credential_id: credential.id.to_string(),
-            key,
-            expires_at,
-            not_before: credential.not_before_ms.map(moment_text),
-            tenant,
-            app_id: credential.app.get(),
-            user_id: credential.user.get(),
-            label: &credential.label,
-            environment: credential.environment.as_str(),
-            scopes: &credential.scopes,
-        };
-        serde_json::to_writer(&mut *text, &view).map_err(anyhow::Error::from)?;
+        serde_json::to_writer(&mut *text, &IssuedView::new(c, &key, replayed)).map_err(anyhow::Error::from)?;
     } else {
         text.extend_from_slice(key.as_bytes());
-        let expires = expires_at.map_or_else(|| "until it is revoked".to_owned(), |end| format!("until {end}"));
+        let end = c.expires_at.as_ref().map(parse::timestamp_text);
+        let expires = end.map_or_else(|| "until it is revoked".to_owned(), |end| format!("until {end}"));
         context.tell(&format!(
-            "credential {} of tenant {tenant}: App {}, User {}, valid {expires}\nThe key is shown this once:",
-            credential.id, credential.app, credential.user
+            "credential {} of tenant {}: App {}, User {}, valid {expires}\nThe key is shown this once:",
+            c.credential_id, c.tenant, c.app_id, c.user_id
         ));
     }
     text.push(b'\n');

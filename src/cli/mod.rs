@@ -6,6 +6,7 @@
 mod apps;
 mod audit;
 mod authenticate;
+mod client;
 mod config;
 mod context;
 pub mod demo;
@@ -14,16 +15,17 @@ mod import;
 mod init;
 mod keys;
 mod lifecycle;
+mod mask;
 mod operators;
 mod output;
 mod parse;
 mod pepper;
+mod remote;
 mod scan;
 mod serve;
 mod store;
 mod tenants;
 mod users;
-mod views;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -142,7 +144,10 @@ fn dispatch(cli: Cli) -> Outcome {
     let context = Context::new(cli.globals);
     match cli.command {
         Command::Demo(args) => demo::run(args, context.json(), &mut std::io::stdout()).map_err(Failure::from),
-        Command::Init(args) => init::run(&context, &args),
+        Command::Init(args) => {
+            context.local("init")?;
+            init::run(&context, &args)
+        }
         Command::Serve(args) => serve::run(&context, args),
         Command::Tenant(command) => tenants::run(&context, command),
         Command::App(command) => apps::run(&context, command),
@@ -150,13 +155,28 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Key(command) => keys::run(&context, command),
         Command::Authenticate(args) => authenticate::run(&context, args),
         Command::Operator(command) => operators::run(&context, command),
-        Command::Pepper(command) => pepper::run(&context, &command),
+        Command::Pepper(command) => {
+            context.local("pepper")?;
+            pepper::run(&context, &command)
+        }
         Command::Scan(args) => scan::run(&context, &args),
-        Command::Backup(args) => store::back_up(&context, &args),
+        Command::Backup(args) => {
+            context.local("backup")?;
+            store::back_up(&context, &args)
+        }
         Command::Audit(command) => audit::run(&context, command),
-        Command::Restore(args) => store::put_back(&context, &args),
-        Command::Migrate(command) => store::migrate(&context, &command),
-        Command::Doctor(args) => store::doctor(&context, &args),
+        Command::Restore(args) => {
+            context.local("restore")?;
+            store::put_back(&context, &args)
+        }
+        Command::Migrate(command) => {
+            context.local("migrate")?;
+            store::migrate(&context, &command)
+        }
+        Command::Doctor(args) => {
+            context.local("doctor")?;
+            store::doctor(&context, &args)
+        }
         Command::Config(command) => config::run(&context, &command),
         Command::Completions { shell } => {
             let mut script = Vec::new();

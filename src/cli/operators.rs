@@ -1,15 +1,20 @@
 //! `latchkey operator …`
 
+use std::path::{Path, PathBuf};
+
 use clap::Subcommand;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::admin::IssuedToken;
 use crate::cli::Outcome;
-use crate::cli::context::Context;
-use crate::cli::output::{self, Listing};
-use crate::cli::parse::moment_text;
-use crate::domain::{Operator, Role};
+use crate::cli::context::{Context, Failure};
+use crate::cli::output::{self, Listing, PAGE};
+use crate::domain::hex;
+use crate::pb::admin::v1 as pb;
+use crate::transport::admin::views::OperatorView;
+use crate::transport::tls_files::public_key_of;
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub(super) enum RoleArg {
@@ -21,7 +26,7 @@ pub(super) enum RoleArg {
     Auditor,
 }
 
-impl From<RoleArg> for Role {
+impl From<RoleArg> for pb::Role {
     fn from(role: RoleArg) -> Self {
         match role {
             RoleArg::Owner => Self::Owner,
@@ -43,9 +48,17 @@ pub(super) enum OperatorCommand {
         /// The only tenants that it may do it for; all without
         #[arg(long)]
         tenant: Vec<String>,
+        /// The client certificate (PEM) that it may come with in the place of the token
+        #[arg(long, value_name = "FILE")]
+        certificate: Option<PathBuf>,
     },
     /// List them, revoked ones included
     List,
+    /// Show one
+    Show {
+        /// Its name or id
+        operator: String,
+    },
     /// Take a token back, at once and for good
     Revoke {
         /// Its name or id
@@ -53,87 +66,93 @@ pub(super) enum OperatorCommand {
     },
 }
 
-#[derive(Serialize)]
-struct OperatorView {
-    operator_id: String,
-    name: String,
-    role: &'static str,
-    tenants: Vec<String>,
-    status: &'static str,
-    created_at: String,
-    revoked_at: Option<String>,
-}
-
-impl OperatorView {
-    /// With the slugs of its tenants; by id where one is gone.
-    fn new(operator: Operator, slug: impl Fn(&crate::domain::TenantId) -> String) -> Self {
-        Self {
-            operator_id: operator.id.to_string(),
-            role: operator.role.as_str(),
-            tenants: operator.tenants.iter().map(slug).collect(),
-            status: if operator.revoked_at_ms.is_some() { "revoked" } else { "active" },
-            created_at: moment_text(operator.created_at_ms),
-            revoked_at: operator.revoked_at_ms.map(moment_text),
-            name: operator.name,
-        }
-    }
-}
-
 pub(super) fn run(context: &Context, command: OperatorCommand) -> Outcome {
-    let admin = context.admin()?;
-    let mut slugs = std::collections::HashMap::new();
-    admin.each_tenant(|tenant| drop(slugs.insert(tenant.id, tenant.slug)))?;
-    let slug = |id: &crate::domain::TenantId| slugs.get(id).cloned().unwrap_or_else(|| id.to_string());
+    let mut client = context.client()?;
     match command {
-        OperatorCommand::Add { name, role, tenant } => {
-            let issued = admin.add_operator(&name, role.into(), &tenant)?;
-            print(context, &issued, tenant)
+        OperatorCommand::Add { name, role, tenant, certificate } => {
+            let certificate = certificate.map(|path| public_key_hash(&path)).transpose()?;
+            let new = pb::Operator {
+                name,
+                role: pb::Role::from(role).into(),
+                tenants: tenant,
+                certificate_sha256: certificate.unwrap_or_default(),
+                ..pb::Operator::default()
+            };
+            let request = pb::CreateOperatorRequest { operator: Some(new), request_id: client.request_id() };
+            let made = client.ask(async |rpc| rpc.create_operator(request).await)?;
+            context.tell_replayed(made.replayed);
+            print(context, made.operator.unwrap_or_default(), &Zeroizing::new(made.token))
         }
         OperatorCommand::List => {
             let columns = &["operator_id", "name", "role", "tenants", "status", "created_at"];
             let mut listing = Listing::new(context, columns);
-            for operator in admin.operators()? {
-                listing.add(&OperatorView::new(operator, slug));
-            }
+            client.pages(
+                async |rpc, page_token| {
+                    rpc.list_operators(pb::ListOperatorsRequest { page_size: PAGE, page_token }).await
+                },
+                |page| (page.operators, page.next_page_token),
+                |operator| listing.add(&OperatorView::from(operator)),
+            )?;
             listing.finish("operators")
         }
+        OperatorCommand::Show { operator } => {
+            let found = client.ask(async |rpc| rpc.get_operator(pb::GetOperatorRequest { operator }).await)?;
+            output::one(context, &OperatorView::from(found))
+        }
         OperatorCommand::Revoke { operator } => {
-            let (operator, already) = admin.revoke_operator(&operator)?;
-            if already {
+            let request = pb::RevokeOperatorRequest { operator, request_id: client.request_id() };
+            let revoked = client.ask(async |rpc| rpc.revoke_operator(request).await)?;
+            if revoked.already {
                 context.tell("it was revoked before; nothing was changed");
             }
-            output::one(context, &OperatorView::new(operator, slug))
+            output::one(context, &OperatorView::from(revoked.operator.unwrap_or_default()))
         }
+    }
+}
+
+/// SHA-256 of a certificate's public key, as the server computes it of what a client comes with.
+fn public_key_hash(path: &Path) -> Result<String, Failure> {
+    let read = CertificateDer::from_pem_file(path).map_err(|error| error.to_string());
+    let hash = read.and_then(|der| public_key_of(&der).ok_or_else(|| "not a certificate".to_owned()));
+    match hash {
+        Ok(hash) => Ok(hex::encode(&hash)),
+        Err(error) => Err(Failure::usage(format_args!("--certificate {}: {error}", path.display()))),
     }
 }
 
 /// What `operator add` answers in JSON.
 #[derive(Serialize)]
 struct IssuedView<'a> {
-    operator_id: String,
-    token: &'a str,
+    operator_id: &'a str,
+    token: Option<&'a str>,
     name: &'a str,
     role: &'static str,
-    tenants: Vec<String>,
+    tenants: &'a [String],
 }
 
-#[expect(clippy::disallowed_methods, reason = "the operator's token is shown, this once")]
-fn print(context: &Context, issued: &IssuedToken, tenants: Vec<String>) -> Outcome {
-    let token = std::str::from_utf8(issued.token.expose()).map_err(anyhow::Error::from)?;
+fn print(context: &Context, operator: pb::Operator, token: &Zeroizing<String>) -> Outcome {
+    if token.is_empty() {
+        return output::one(context, &OperatorView::from(operator));
+    }
     // Large enough that it never grows, which would leave a copy behind.
     let mut text = Zeroizing::new(Vec::with_capacity(16 * 1024));
     if context.json() {
+        let role = match operator.role() {
+            pb::Role::Owner => "owner",
+            pb::Role::Issuer => "issuer",
+            pb::Role::Auditor | pb::Role::Unspecified => "auditor",
+        };
         let view = IssuedView {
-            operator_id: issued.operator.id.to_string(),
-            token,
-            name: &issued.operator.name,
-            role: issued.operator.role.as_str(),
-            tenants,
+            operator_id: &operator.operator_id,
+            token: Some(token.as_str()),
+            name: &operator.name,
+            role,
+            tenants: &operator.tenants,
         };
         serde_json::to_writer(&mut *text, &view).map_err(anyhow::Error::from)?;
     } else {
         text.extend_from_slice(token.as_bytes());
-        context.tell(&format!("Operator {}; the token is shown this once:", issued.operator.id));
+        context.tell(&format!("Operator {}; the token is shown this once:", operator.operator_id));
     }
     text.push(b'\n');
     context.write(&text)

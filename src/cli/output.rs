@@ -7,6 +7,9 @@ use serde_json::Value;
 use crate::cli::Outcome;
 use crate::cli::context::Context;
 
+/// Rows asked for at once.
+pub(super) const PAGE: i32 = 1_000;
+
 /// Prints one thing: a JSON document, or its fields one below the other.
 pub(super) fn one(context: &Context, view: &impl Serialize) -> Outcome {
     let value = serde_json::to_value(view).map_err(anyhow::Error::from)?;
@@ -48,6 +51,11 @@ impl<'a> Listing<'a> {
         } else {
             self.table.add_row(self.columns.iter().map(|column| value.get(column).map(text).unwrap_or_default()));
         }
+    }
+
+    /// Whether there was no row.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows == 0
     }
 
     /// Prints the table.

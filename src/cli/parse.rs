@@ -12,9 +12,26 @@ pub(super) fn duration_ms(text: &str) -> Result<i64, String> {
     if ms > 0 { Ok(ms) } else { Err(expected()) }
 }
 
+/// The same, in whole seconds.
+pub(super) fn seconds(text: &str) -> Result<u64, String> {
+    let ms = duration_ms(text)?;
+    let whole = (ms % 1_000 == 0).then(|| u64::try_from(ms / 1_000).ok()).flatten();
+    whole.ok_or_else(|| "expected whole seconds".to_owned())
+}
+
 /// The same, or 0 for none.
-pub(super) fn grace_ms(text: &str) -> Result<i64, String> {
-    if text == "0" || text == "0s" { Ok(0) } else { duration_ms(text) }
+pub(super) fn grace(text: &str) -> Result<u64, String> {
+    if text == "0" || text == "0s" { Ok(0) } else { seconds(text) }
+}
+
+/// Milliseconds since the epoch as the wire has them.
+pub(super) fn timestamp(ms: i64) -> prost_types::Timestamp {
+    crate::transport::admin::convert::timestamp(ms)
+}
+
+/// A moment of the wire as in RFC 3339, UTC.
+pub(super) fn timestamp_text(moment: &prost_types::Timestamp) -> String {
+    moment_text(moment.seconds.saturating_mul(1_000).saturating_add(i64::from(moment.nanos) / 1_000_000))
 }
 
 /// A moment as in RFC 3339, in milliseconds since the epoch.

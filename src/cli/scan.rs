@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::admin::Admin;
 use crate::cli::Outcome;
+use crate::cli::client::Client;
 use crate::cli::context::{Context, Failure};
 use crate::cli::output::Listing;
+use crate::domain::CredentialKind;
 use crate::domain::key_scan::{self, Found};
-use crate::domain::{CredentialKind, Reason};
+use crate::pb::admin::v1 as pb;
 use crate::store::sqlite::FILE_NAME;
 
 /// Bytes looked at in one piece.
@@ -34,13 +35,13 @@ struct FoundView {
     prefix: String,
     credential_id: String,
     checksum: &'static str,
-    status: Option<&'static str>,
+    status: Option<String>,
 }
 
 struct Scan<'a> {
     listing: Listing<'a>,
-    admin: Option<Admin>,
-    known: BTreeMap<String, &'static str>,
+    client: Option<Client>,
+    known: BTreeMap<String, String>,
     found: u64,
     unreadable: Vec<String>,
 }
@@ -48,12 +49,12 @@ struct Scan<'a> {
 pub(super) fn run(context: &Context, args: &ScanArgs) -> Outcome {
     let config = context.settings()?;
     // What became of a key is worth knowing where there is a store; without one it is found all the same.
-    let store = config.app.data_dir.as_deref().is_some_and(|dir| dir.join(FILE_NAME).exists());
-    let admin = if store && !args.no_store { Some(context.admin()?) } else { None };
+    let store = context.server().is_some() || config.app.data_dir.is_some_and(|dir| dir.join(FILE_NAME).exists());
+    let client = if store && !args.no_store { Some(context.client()?) } else { None };
     let columns = &["path", "line", "prefix", "credential_id", "checksum", "status"];
     let mut scan = Scan {
         listing: Listing::new(context, columns),
-        admin,
+        client,
         known: BTreeMap::new(),
         found: 0,
         unreadable: Vec::new(),
@@ -128,18 +129,18 @@ impl Scan<'_> {
     fn tell(&mut self, path: &str, line: u64, found: &Found) -> Result<(), Failure> {
         self.found += 1;
         let id = found.id.to_string();
-        let status = match (&self.admin, found.kind) {
-            (Some(admin), CredentialKind::ApiKey) if found.checksum => {
-                if let Some(known) = self.known.get(&id) {
-                    Some(*known)
-                } else {
-                    let status = match admin.find_key(found.id)? {
-                        Some(row) => row.check_validity(admin.now_ms()).map_or_else(Reason::code, |()| "active"),
-                        None => "unknown",
-                    };
+        let status = match (&mut self.client, found.kind) {
+            (Some(client), CredentialKind::ApiKey) if found.checksum => {
+                if !self.known.contains_key(&id) {
+                    let request = pb::GetCredentialRequest { credential_id: id.clone() };
+                    let status = client.run(async |rpc| match rpc.get_credential(request).await {
+                        Ok(row) => Ok(row.into_inner().status),
+                        Err(status) if status.code() == tonic::Code::NotFound => Ok("unknown".to_owned()),
+                        Err(status) => Err(status.into()),
+                    })?;
                     self.known.insert(id.clone(), status);
-                    Some(status)
                 }
+                self.known.get(&id).cloned()
             }
             _ => None,
         };

@@ -2,13 +2,13 @@
 
 use clap::Subcommand;
 
-use crate::admin::{NewTenant, TenantChanges};
 use crate::cli::Outcome;
 use crate::cli::context::Context;
-use crate::cli::output::{self, Listing};
-use crate::cli::views::TenantView;
+use crate::cli::mask::Mask;
+use crate::cli::output::{self, Listing, PAGE};
 use crate::domain::key_format::DEFAULT_PREFIX;
-use crate::domain::{LlmGrants, TenantStatus};
+use crate::pb::admin::v1 as pb;
+use crate::transport::admin::views::TenantView;
 
 /// What holds for an App without a grant for the requested LLM.
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -19,7 +19,7 @@ pub(super) enum Grants {
     Unchecked,
 }
 
-impl From<Grants> for LlmGrants {
+impl From<Grants> for pb::LlmGrants {
     fn from(grants: Grants) -> Self {
         match grants {
             Grants::Required => Self::Required,
@@ -83,28 +83,55 @@ pub(super) enum TenantCommand {
         /// May be used from any namespace
         #[arg(long, conflicts_with = "namespaces")]
         any_namespace: bool,
+        /// Only if it is still as it was read: the etag of that
+        #[arg(long, default_value = "", hide_default_value = true)]
+        etag: String,
     },
 }
 
 pub(super) fn run(context: &Context, command: TenantCommand) -> Outcome {
-    let admin = context.admin()?;
+    let mut client = context.client()?;
+    let request_id = client.request_id();
     let tenant = match command {
         TenantCommand::Create { tenant, name, key_prefix, llm_grants, namespaces } => {
-            let new = NewTenant { slug: tenant, name, key_prefix, llm_grants: llm_grants.into(), namespaces };
-            admin.create_tenant(new)?
+            let llm_grants = pb::LlmGrants::from(llm_grants).into();
+            let new = pb::Tenant { tenant, name, key_prefix, llm_grants, namespaces, ..pb::Tenant::default() };
+            let request = pb::CreateTenantRequest { tenant: Some(new), request_id };
+            let made = client.ask(async |rpc| rpc.create_tenant(request).await)?;
+            context.tell_replayed(made.replayed);
+            made.tenant.unwrap_or_default()
         }
         TenantCommand::List => {
             let mut listing = Listing::new(context, &["tenant", "name", "status", "namespaces", "created_at"]);
-            admin.each_tenant(|tenant| listing.add(&TenantView::from(tenant)))?;
+            client.pages(
+                async |rpc, page_token| rpc.list_tenants(pb::ListTenantsRequest { page_size: PAGE, page_token }).await,
+                |page| (page.tenants, page.next_page_token),
+                |tenant| listing.add(&TenantView::from(tenant)),
+            )?;
             return listing.finish("tenants");
         }
-        TenantCommand::Show { tenant } => admin.tenant(&tenant)?,
-        TenantCommand::Suspend { tenant } => admin.set_tenant_status(&tenant, TenantStatus::Suspended)?,
-        TenantCommand::Resume { tenant } => admin.set_tenant_status(&tenant, TenantStatus::Active)?,
-        TenantCommand::Set { tenant, name, key_prefix, llm_grants, namespaces, any_namespace } => {
-            let namespaces = if any_namespace { Some(Vec::new()) } else { namespaces };
-            let changes = TenantChanges { name, key_prefix, llm_grants: llm_grants.map(Into::into), namespaces };
-            admin.set_tenant(&tenant, &changes)?
+        TenantCommand::Show { tenant } => {
+            client.ask(async |rpc| rpc.get_tenant(pb::GetTenantRequest { tenant }).await)?
+        }
+        TenantCommand::Suspend { tenant } => {
+            client.ask(async |rpc| rpc.suspend_tenant(pb::SuspendTenantRequest { tenant, request_id }).await)?
+        }
+        TenantCommand::Resume { tenant } => {
+            client.ask(async |rpc| rpc.resume_tenant(pb::ResumeTenantRequest { tenant, request_id }).await)?
+        }
+        TenantCommand::Set { tenant, name, key_prefix, llm_grants, namespaces, any_namespace, etag } => {
+            let mut mask = Mask::default();
+            let new = pb::Tenant {
+                tenant,
+                name: mask.take("name", name),
+                key_prefix: mask.take("key_prefix", key_prefix),
+                llm_grants: mask.take("llm_grants", llm_grants.map(|grants| pb::LlmGrants::from(grants).into())),
+                namespaces: mask.take("namespaces", if any_namespace { Some(Vec::new()) } else { namespaces }),
+                etag,
+                ..pb::Tenant::default()
+            };
+            let request = pb::UpdateTenantRequest { tenant: Some(new), update_mask: mask.done()?, request_id };
+            client.ask(async |rpc| rpc.update_tenant(request).await)?
         }
     };
     output::one(context, &TenantView::from(tenant))

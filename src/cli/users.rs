@@ -2,13 +2,14 @@
 
 use clap::Subcommand;
 
-use crate::admin::{NewUser, UserChanges};
 use crate::cli::Outcome;
 use crate::cli::context::Context;
-use crate::cli::output::{self, Listing};
+use crate::cli::mask::Mask;
+use crate::cli::output::{self, Listing, PAGE};
 use crate::cli::parse;
-use crate::cli::views::UserView;
 use crate::domain::UserId;
+use crate::pb::admin::v1 as pb;
+use crate::transport::admin::views::UserView;
 
 #[derive(clap::Args)]
 pub(super) struct Which {
@@ -66,6 +67,9 @@ pub(super) enum UserCommand {
         /// The further fields; replaces all
         #[arg(long, value_name = "KEY=VALUE", value_parser = parse::pair)]
         metadata: Option<Vec<(String, String)>>,
+        /// Only if it is still as it was read: the etag of that
+        #[arg(long, default_value = "", hide_default_value = true)]
+        etag: String,
     },
     /// Let one go; their keys are refused from then on
     Remove {
@@ -75,32 +79,54 @@ pub(super) enum UserCommand {
 }
 
 pub(super) fn run(context: &Context, command: UserCommand) -> Outcome {
-    let admin = context.admin()?;
-    let (tenant, user) = match command {
+    let mut client = context.client()?;
+    let request_id = client.request_id();
+    let user = match command {
         UserCommand::Add { which, email, name, metadata, active } => {
-            let new = NewUser { id: which.id, email, name, active, metadata: metadata.into_iter().collect() };
-            let user = admin.add_user(&which.tenant, new)?;
-            (which.tenant, user)
+            let (tenant, user_id, metadata) = (which.tenant, which.id.get(), metadata.into_iter().collect());
+            let new = pb::User { tenant, user_id, email, name, active, metadata, etag: String::new() };
+            let request = pb::CreateUserRequest { user: Some(new), request_id };
+            let made = client.ask(async |rpc| rpc.create_user(request).await)?;
+            context.tell_replayed(made.replayed);
+            made.user.unwrap_or_default()
         }
         UserCommand::List { tenant } => {
             let mut listing = Listing::new(context, &["user_id", "email", "name", "active"]);
-            admin.each_user(&tenant, |user| listing.add(&UserView::new(&tenant, user)))?;
+            client.pages(
+                async |rpc, page_token| {
+                    let tenant = tenant.clone();
+                    rpc.list_users(pb::ListUsersRequest { tenant, page_size: PAGE, page_token }).await
+                },
+                |page| (page.users, page.next_page_token),
+                |user| listing.add(&UserView::from(user)),
+            )?;
             return listing.finish("Users");
         }
         UserCommand::Show { which } => {
-            let user = admin.user(&which.tenant, which.id)?;
-            (which.tenant, user)
+            let request = pb::GetUserRequest { tenant: which.tenant, user_id: which.id.get() };
+            client.ask(async |rpc| rpc.get_user(request).await)?
         }
-        UserCommand::Set { which, email, name, active, metadata } => {
-            let metadata = metadata.map(|pairs| pairs.into_iter().collect());
-            let user = admin.set_user(&which.tenant, which.id, &UserChanges { email, name, active, metadata })?;
-            (which.tenant, user)
+        UserCommand::Set { which, email, name, active, metadata, etag } => {
+            let mut mask = Mask::default();
+            let new = pb::User {
+                tenant: which.tenant,
+                user_id: which.id.get(),
+                email: mask.take("email", email),
+                name: mask.take("name", name),
+                active: mask.take("active", active),
+                metadata: mask.take("metadata", metadata.map(|pairs| pairs.into_iter().collect())),
+                etag,
+            };
+            let request = pb::UpdateUserRequest { user: Some(new), update_mask: mask.done()?, request_id };
+            client.ask(async |rpc| rpc.update_user(request).await)?
         }
         UserCommand::Remove { which } => {
-            admin.remove_user(&which.tenant, which.id)?;
-            context.tell(&format!("User {} was removed from tenant {}", which.id, which.tenant));
+            let Which { tenant, id } = which;
+            let request = pb::DeleteUserRequest { tenant: tenant.clone(), user_id: id.get(), request_id };
+            client.ask(async |rpc| rpc.delete_user(request).await)?;
+            context.tell(&format!("User {id} was removed from tenant {tenant}"));
             return Ok(true);
         }
     };
-    output::one(context, &UserView::new(&tenant, user))
+    output::one(context, &UserView::from(user))
 }

@@ -4,13 +4,16 @@ use std::path::{Path, PathBuf};
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::config::{ConfigError, Values, table};
 use crate::secret::{Pepper, Secret};
 use crate::verify::pepper;
 
 const PREFIX: &str = "LATCHKEY_";
 /// Names that are no settings: options of the command line, and switches of the project's own tests.
-const OTHERS: &[&str] = &["LATCHKEY_CONFIG", "LATCHKEY_SERVER", "LATCHKEY_TOKEN", pepper::ENVIRONMENT];
+const OTHERS: &[&str] =
+    &["LATCHKEY_CONFIG", "LATCHKEY_SERVER", "LATCHKEY_SERVER_CA", "LATCHKEY_TOKEN", pepper::ENVIRONMENT];
 const TESTS: &str = "LATCHKEY_TEST_";
 
 /// What the environment says.
@@ -39,6 +42,18 @@ pub fn read() -> Environment {
     from_pairs(
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
     )
+}
+
+/// An option of the command line that the environment gives.
+#[expect(clippy::disallowed_methods, reason = "our own names are read here and nowhere else")]
+pub fn text(name: &'static str) -> Option<String> {
+    debug_assert!(OTHERS.contains(&name), "a name of ours");
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
+/// The same, wiped after use.
+pub fn secret_text(name: &'static str) -> Option<Zeroizing<String>> {
+    text(name).map(Zeroizing::new)
 }
 
 /// The peppers that the environment holds, for a configuration that says so. The system keeps the variable readable to our

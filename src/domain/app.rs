@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::ids::{AppId, Generation, LlmId, TenantId};
+use crate::domain::ids::{AppId, Generation, LlmId, TenantId, UserId};
 
 /// An App: the principal that budgets and access hang on.
 #[derive(Clone, PartialEq, Debug)]
@@ -17,6 +17,8 @@ pub struct App {
     pub description: String,
     /// Who answers for it.
     pub owner_email: String,
+    /// The host's User who owns it and may manage its keys in the portal.
+    pub owner: Option<UserId>,
     /// Whether it may be used.
     pub active: bool,
     /// Monthly budget in the host's currency; 0 is none.

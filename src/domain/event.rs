@@ -172,6 +172,8 @@ pub enum Actor {
     Operator(OperatorId),
     /// The Studio page.
     Studio,
+    /// A User of the host, in the portal.
+    Portal(UserId),
     /// Latchkey itself.
     System,
 }
@@ -183,6 +185,7 @@ impl Actor {
             Self::Local { uid } => format!("local:{uid}"),
             Self::Operator(id) => format!("operator:{id}"),
             Self::Studio => "studio".to_owned(),
+            Self::Portal(user) => format!("portal:{user}"),
             Self::System => "system".to_owned(),
         }
     }
@@ -192,6 +195,7 @@ impl Actor {
         match text.split_once(':') {
             Some(("local", uid)) => uid.parse().ok().map(|uid| Self::Local { uid }),
             Some(("operator", id)) => id.parse().ok().map(Self::Operator),
+            Some(("portal", user)) => user.parse().ok().map(Self::Portal),
             None if text == "studio" => Some(Self::Studio),
             None if text == "system" => Some(Self::System),
             _ => None,

@@ -30,6 +30,9 @@ impl Role {
     }
 }
 
+/// Operators belong to no tenant: the domain of their tags has this in its place.
+pub const NO_TENANT: TenantId = TenantId::from_bytes([0; 16]);
+
 /// An operator as stored. Its token is kept like an API key, in a tag domain of its own (rule R18).
 #[derive(Clone, Debug)]
 pub struct Operator {
@@ -43,6 +46,8 @@ pub struct Operator {
     pub tenants: Vec<TenantId>,
     /// What proves its token.
     pub verifier: Verifier,
+    /// SHA-256 of the public key (SubjectPublicKeyInfo, DER) of the client certificate that it may come with.
+    pub certificate: Option<[u8; 32]>,
     /// Changes with each change of the row.
     pub generation: Generation,
     /// MAC under the pepper over what the row asserts.

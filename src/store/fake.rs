@@ -15,7 +15,7 @@ use crate::domain::{
 };
 use crate::store::{
     Apps, At, Audit, ChainedEvent, CommitListener, Credentials, Feed, Imported, Imports, LinkedRows, News, Operators,
-    Page, Peppers, Resealed, Store, StoreError, StoreResult, Tenants, Users,
+    Page, Peppers, Record, RequestKey, Requests, Resealed, Store, StoreError, StoreResult, Tenants, Users,
 };
 
 const EPOCH: [u8; 16] = [0; 16];
@@ -29,6 +29,8 @@ pub enum Fault {
     Writes,
 }
 
+type Request = (String, Option<TenantId>, String, String);
+
 #[derive(Default)]
 struct Rows {
     tenants: BTreeMap<String, Tenant>,
@@ -41,6 +43,7 @@ struct Rows {
     methods: std::collections::BTreeSet<(Method, PepperFingerprint)>,
     /// None: any pepper may be named.
     peppers: Option<domain::Peppers>,
+    requests: std::collections::HashMap<Request, ([u8; 32], String)>,
     audit: Vec<ChainedEvent>,
     checkpoints: Vec<Checkpoint>,
     base: Option<Checkpoint>,
@@ -175,13 +178,22 @@ impl FakeStore {
 
     fn commit(
         &self,
-        event: AuditEvent,
+        record: impl Into<Record>,
         subjects: &[Subject],
         change: impl FnOnce(&mut Rows) -> StoreResult<()>,
     ) -> StoreResult<()> {
         self.check_writes()?;
+        let Record { event, once } = record.into();
         let mut rows = self.rows();
+        let request = once.map(|once| {
+            let key = (event.actor.to_text(), once.tenant, once.method.to_owned(), event.request_id.clone());
+            (key, (once.hash, once.resource))
+        });
+        if request.as_ref().is_some_and(|(key, _)| rows.requests.contains_key(key)) {
+            return Err(StoreError::Exists { what: "request" });
+        }
         change(&mut rows)?;
+        rows.requests.extend(request);
         let base = rows.base.as_ref().map(|base| (base.sequence, base.head));
         let last = rows.audit.last().map(|last| (last.sequence, last.hash)).or(base);
         let (last, previous) = last.unwrap_or_else(|| (0, chain::genesis(&EPOCH)));
@@ -235,14 +247,24 @@ impl Store for FakeStore {
     fn audit(&self) -> &dyn Audit {
         self
     }
+    fn requests(&self) -> &dyn Requests {
+        self
+    }
     fn feed(&self) -> &dyn Feed {
         self
     }
 }
 
+impl Requests for FakeStore {
+    fn find(&self, key: &RequestKey<'_>) -> StoreResult<Option<([u8; 32], String)>> {
+        let key = (key.actor.to_owned(), key.tenant, key.method.to_owned(), key.request_id.to_owned());
+        self.read(|rows| rows.requests.get(&key).cloned())
+    }
+}
+
 impl Tenants for FakeStore {
-    fn create(&self, tenant: &Tenant, event: AuditEvent) -> StoreResult<()> {
-        self.commit(event, &[Subject::Tenant(tenant.id)], |rows| {
+    fn create(&self, tenant: &Tenant, record: Record) -> StoreResult<()> {
+        self.commit(record, &[Subject::Tenant(tenant.id)], |rows| {
             if rows.tenants.contains_key(&tenant.slug) {
                 return Err(StoreError::Exists { what: "tenant" });
             }
@@ -268,8 +290,8 @@ impl Tenants for FakeStore {
 }
 
 impl Apps for FakeStore {
-    fn add(&self, app: &App, event: AuditEvent) -> StoreResult<()> {
-        self.commit(event, &[Subject::App(app.id)], |rows| {
+    fn add(&self, app: &App, record: Record) -> StoreResult<()> {
+        self.commit(record, &[Subject::App(app.id)], |rows| {
             if !rows.tenants.values().any(|tenant| tenant.id == app.tenant) {
                 return Err(StoreError::Missing { what: "tenant" });
             }
@@ -302,8 +324,8 @@ impl Apps for FakeStore {
 }
 
 impl Users for FakeStore {
-    fn add(&self, user: &User, event: AuditEvent) -> StoreResult<()> {
-        self.commit(event, &[Subject::User(user.id)], |rows| {
+    fn add(&self, user: &User, record: Record) -> StoreResult<()> {
+        self.commit(record, &[Subject::User(user.id)], |rows| {
             if !rows.tenants.values().any(|tenant| tenant.id == user.tenant) {
                 return Err(StoreError::Missing { what: "tenant" });
             }
@@ -337,8 +359,8 @@ impl Users for FakeStore {
 }
 
 impl Credentials for FakeStore {
-    fn issue(&self, credential: &Credential, event: AuditEvent) -> StoreResult<()> {
-        self.commit(event, &[Subject::Credential(credential.id)], |rows| {
+    fn issue(&self, credential: &Credential, record: Record) -> StoreResult<()> {
+        self.commit(record, &[Subject::Credential(credential.id)], |rows| {
             rows.check_owners(credential)?;
             rows.check_pepper(credential.verifier.pepper)?;
             if rows.credentials.contains_key(&credential.id) {
@@ -379,8 +401,8 @@ impl Credentials for FakeStore {
             row.map(|row| *row = credential.clone()).ok_or(StoreError::Conflict { what: "credential" })
         })
     }
-    fn rotate(&self, new: &Credential, old: &Credential, expected: Generation, event: AuditEvent) -> StoreResult<()> {
-        self.commit(event, &[Subject::Credential(old.id), Subject::Credential(new.id)], |rows| {
+    fn rotate(&self, new: &Credential, old: &Credential, expected: Generation, record: Record) -> StoreResult<()> {
+        self.commit(record, &[Subject::Credential(old.id), Subject::Credential(new.id)], |rows| {
             rows.check_owners(new)?;
             rows.check_pepper(new.verifier.pepper)?;
             rows.check_pepper(old.verifier.pepper)?;
@@ -407,10 +429,14 @@ impl Credentials for FakeStore {
 }
 
 impl Operators for FakeStore {
-    fn add(&self, operator: &Operator, event: AuditEvent) -> StoreResult<()> {
-        self.commit(event, &[Subject::Operator(operator.id)], |rows| {
+    fn add(&self, operator: &Operator, record: Record) -> StoreResult<()> {
+        self.commit(record, &[Subject::Operator(operator.id)], |rows| {
             if rows.operators.values().any(|row| row.id == operator.id || row.name == operator.name) {
                 return Err(StoreError::Exists { what: "operator" });
+            }
+            let taken = |row: &Operator| row.certificate == operator.certificate && row.revoked_at_ms.is_none();
+            if operator.certificate.is_some() && rows.operators.values().any(taken) {
+                return Err(StoreError::Exists { what: "certificate" });
             }
             rows.operators.insert(operator.id, operator.clone());
             Ok(())
@@ -418,6 +444,10 @@ impl Operators for FakeStore {
     }
     fn look_up(&self, id: CredentialId) -> StoreResult<Option<Operator>> {
         self.read(|rows| rows.operators.get(&id).cloned())
+    }
+    fn by_certificate(&self, public_key: &[u8; 32]) -> StoreResult<Option<Operator>> {
+        let is_it = |row: &&Operator| row.certificate == Some(*public_key) && row.revoked_at_ms.is_none();
+        self.read(|rows| rows.operators.values().find(is_it).cloned())
     }
     fn revoke(&self, operator: &Operator, expected: Generation, event: AuditEvent) -> StoreResult<()> {
         self.commit(event, &[Subject::Operator(operator.id)], |rows| {

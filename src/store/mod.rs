@@ -103,6 +103,54 @@ pub struct LinkedRows {
     pub user: Option<User>,
 }
 
+/// That a create was asked for with a request id, so that it happens once. Actor, time and the id itself are the audit
+/// event's.
+#[derive(Clone, Debug)]
+pub struct Once {
+    /// For which tenant; none for what belongs to no tenant.
+    pub tenant: Option<TenantId>,
+    /// What was called.
+    pub method: &'static str,
+    /// SHA-256 of what was asked.
+    pub hash: [u8; 32],
+    /// The id of what was made.
+    pub resource: String,
+}
+
+/// What is written beside a mutation, in its transaction.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// For the trail.
+    pub event: AuditEvent,
+    /// For a second call with the same request id. One that finds the id taken is `Exists` of a request.
+    pub once: Option<Once>,
+}
+
+impl From<AuditEvent> for Record {
+    fn from(event: AuditEvent) -> Self {
+        Self { event, once: None }
+    }
+}
+
+/// Whose request it was.
+#[derive(Clone, Debug)]
+pub struct RequestKey<'a> {
+    /// As in the trail.
+    pub actor: &'a str,
+    /// For which tenant; none for what belongs to no tenant.
+    pub tenant: Option<TenantId>,
+    /// What was called.
+    pub method: &'a str,
+    /// The caller's id of the request.
+    pub request_id: &'a str,
+}
+
+/// Creates that were asked for with a request id.
+pub trait Requests: Send + Sync {
+    /// What a request asked, as its hash, and the id of what it made.
+    fn find(&self, key: &RequestKey<'_>) -> StoreResult<Option<([u8; 32], String)>>;
+}
+
 /// All aggregates of one store.
 pub trait Store: Send + Sync {
     /// Tenants.
@@ -121,6 +169,8 @@ pub trait Store: Send + Sync {
     fn imports(&self) -> &dyn Imports;
     /// The audit trail.
     fn audit(&self) -> &dyn Audit;
+    /// Creates that were asked for with a request id.
+    fn requests(&self) -> &dyn Requests;
     /// The change feed.
     fn feed(&self) -> &dyn Feed;
 }
@@ -128,7 +178,7 @@ pub trait Store: Send + Sync {
 /// Tenants. All are visible to whoever holds the store; tenant-bound callers are restricted above it.
 pub trait Tenants: Send + Sync {
     /// Adds a tenant. `Exists` when slug or key prefix-and-slug is taken.
-    fn create(&self, tenant: &Tenant, event: AuditEvent) -> StoreResult<()>;
+    fn create(&self, tenant: &Tenant, record: Record) -> StoreResult<()>;
     /// By its slug.
     fn by_slug(&self, slug: &str) -> StoreResult<Option<Tenant>>;
     /// By its id.
@@ -143,7 +193,7 @@ pub trait Tenants: Send + Sync {
 /// `Exists`, and callers that are bound to a tenant report it as not found.
 pub trait Apps: Send + Sync {
     /// Claims a host App for a tenant, with its grants.
-    fn add(&self, app: &App, event: AuditEvent) -> StoreResult<()>;
+    fn add(&self, app: &App, record: Record) -> StoreResult<()>;
     /// Of this tenant, by host id.
     fn by_id(&self, tenant: TenantId, id: AppId) -> StoreResult<Option<App>>;
     /// Of this tenant, in the order of ids.
@@ -157,7 +207,7 @@ pub trait Apps: Send + Sync {
 /// Users, by the same rules as [`Apps`].
 pub trait Users: Send + Sync {
     /// Claims a host User for a tenant.
-    fn add(&self, user: &User, event: AuditEvent) -> StoreResult<()>;
+    fn add(&self, user: &User, record: Record) -> StoreResult<()>;
     /// Of this tenant, by host id.
     fn by_id(&self, tenant: TenantId, id: UserId) -> StoreResult<Option<User>>;
     /// Of this tenant, in the order of ids.
@@ -172,7 +222,7 @@ pub trait Users: Send + Sync {
 pub trait Credentials: Send + Sync {
     /// Adds a credential with its verifier. `Missing` when tenant, App or User is not there or the
     /// latter two belong to another tenant.
-    fn issue(&self, credential: &Credential, event: AuditEvent) -> StoreResult<()>;
+    fn issue(&self, credential: &Credential, record: Record) -> StoreResult<()>;
     /// For the answer path: by public id alone, one indexed read whatever it finds (rule R13), with the
     /// feed position of the same snapshot.
     fn look_up(&self, id: CredentialId) -> StoreResult<At<Option<Credential>>>;
@@ -186,7 +236,7 @@ pub trait Credentials: Send + Sync {
     fn update(&self, credential: &Credential, expected: Generation, event: AuditEvent) -> StoreResult<()>;
     /// Adds `new` and replaces `old` where its generation is `expected`, both or neither. `Missing` as for
     /// [`Credentials::issue`].
-    fn rotate(&self, new: &Credential, old: &Credential, expected: Generation, event: AuditEvent) -> StoreResult<()>;
+    fn rotate(&self, new: &Credential, old: &Credential, expected: Generation, record: Record) -> StoreResult<()>;
     /// Notes when credentials were last accepted, where that is later than what is noted. Neither an act nor a
     /// fact that is cached: the one mutation without audit event and change.
     fn used(&self, uses: &[(CredentialId, i64)]) -> StoreResult<()>;
@@ -194,10 +244,12 @@ pub trait Credentials: Send + Sync {
 
 /// Operators.
 pub trait Operators: Send + Sync {
-    /// Adds an operator.
-    fn add(&self, operator: &Operator, event: AuditEvent) -> StoreResult<()>;
+    /// Adds an operator. `Exists` of a certificate where another in force has it.
+    fn add(&self, operator: &Operator, record: Record) -> StoreResult<()>;
     /// By public id: one indexed read.
     fn look_up(&self, id: CredentialId) -> StoreResult<Option<Operator>>;
+    /// The one in force whose client certificate has this public key, as its SHA-256.
+    fn by_certificate(&self, public_key: &[u8; 32]) -> StoreResult<Option<Operator>>;
     /// All of them, in the order of ids.
     fn list(&self) -> StoreResult<Vec<Operator>>;
     /// Replaces the row of one that is revoked in it, where its generation is `expected`: `Missing` of an owner where no

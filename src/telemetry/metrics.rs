@@ -61,6 +61,12 @@ struct AuthLabels {
     kind: &'static str,
 }
 
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct AdminLabels {
+    method: &'static str,
+    outcome: &'static str,
+}
+
 /// What `get_metrics` shows at a glance.
 #[derive(Clone, Copy, PartialEq, Debug, serde::Serialize)]
 pub struct Summary {
@@ -81,6 +87,7 @@ pub struct Metrics {
     /// By reason (in the order given at start) and kind.
     refused: Vec<[Counter; 3]>,
     unavailable: Vec<bool>,
+    admin: Family<AdminLabels, Counter>,
     duration: Histogram,
     duration_ns: AtomicU64,
     /// Verified-cache hits.
@@ -155,12 +162,15 @@ impl Metrics {
         registry.register(metric::CACHE_ENTRIES, "Entries in the verified cache", cache_entries.clone());
         let intake_bytes = Gauge::<i64, AtomicI64>::default();
         registry.register(metric::INTAKE_BYTES, "Message bytes held by auth calls", intake_bytes.clone());
+        let admin = Family::<AdminLabels, Counter>::default();
+        registry.register(metric::ADMIN_CALLS, "Calls of the admin RPC", admin.clone());
         let unavailable = reasons.iter().map(|(_, unavailable)| *unavailable).collect();
         Self {
             registry,
             accepted,
             refused,
             unavailable,
+            admin,
             duration,
             duration_ns: AtomicU64::new(0),
             cache_hits,
@@ -190,6 +200,11 @@ impl Metrics {
             counter.inc();
         }
         self.took(duration_ns);
+    }
+
+    /// Counts a call of the admin RPC. Both labels are of closed sets.
+    pub fn admin_call(&self, method: &'static str, outcome: &'static str) {
+        self.admin.get_or_create(&AdminLabels { method, outcome }).inc();
     }
 
     fn took(&self, duration_ns: u64) {

@@ -48,6 +48,8 @@ pub mod metric {
     pub const INTAKE_REFUSED: &str = "intake_refused";
     /// Handlers that panicked.
     pub const PANICS: &str = "panics";
+    /// Calls of the admin RPC, by method and outcome.
+    pub const ADMIN_CALLS: &str = "admin_calls";
     /// Log lines dropped because the reader was slow.
     pub const LOG_DROPPED: &str = "log_lines_dropped";
 }

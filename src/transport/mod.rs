@@ -2,6 +2,7 @@
 //!
 //! Transport converts and never decides: each question goes to the gate of `authenticate`.
 
+pub mod admin;
 pub mod go_plugin;
 pub mod plugin;
 pub mod tls_files;

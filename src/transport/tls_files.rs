@@ -6,6 +6,14 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use sha2::{Digest as _, Sha256};
+
+/// SHA-256 of a certificate's public key (SubjectPublicKeyInfo, DER): the same for a renewed certificate of the same key.
+/// None where it is no certificate.
+pub fn public_key_of(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
+    let parsed = webpki::EndEntityCert::try_from(certificate).ok()?;
+    Some(Sha256::digest(parsed.subject_public_key_info().as_ref()).into())
+}
 
 /// Why there is no TLS: which file, and what is wrong with it.
 #[derive(Debug, thiserror::Error)]

@@ -68,26 +68,36 @@ impl Verifier {
         asked: &Asked,
         now_ms: i64,
     ) -> Result<(), Reason> {
+        let stored = Stored { tenant: row.tenant, id: row.id, verifier: &row.verifier };
+        self.prove(&stored, sealed, secret, asked).await?;
+        row.check_validity(now_ms)
+    }
+
+    /// That a presented secret is the one of a row that only a holder of the pepper can have written.
+    pub(super) async fn prove(
+        &self,
+        stored: &Stored<'_>,
+        sealed: Sealed,
+        secret: &[u8],
+        asked: &Asked,
+    ) -> Result<(), Reason> {
         let (proven, genuine_row) = match sealed {
             // Nothing verifies without the pepper that the row was made under: the tag can't be compared
             // and the row itself can't be trusted, its "untagged" included.
             Sealed::Unknown => return Err(Reason::PepperMissing),
             // An operator said so, for a time: the row is taken as it stands, and Argon2id decides.
-            Sealed::Recovering => (self.slow_proof(row, secret, asked).await?, true),
-            Sealed::Under { same_secret, genuine_row } => match row.verifier.tag {
+            Sealed::Recovering => (self.slow_proof(stored, secret, asked).await?, true),
+            Sealed::Under { same_secret, genuine_row } => match stored.verifier.tag {
                 Some(_) => (same_secret, genuine_row),
                 // A forged row must not buy Argon2id work either.
                 None if !genuine_row => return Err(Reason::RowForged),
-                None => (self.slow_proof(row, secret, asked).await?, true),
+                None => (self.slow_proof(stored, secret, asked).await?, true),
             },
         };
         if !genuine_row {
             return Err(Reason::RowForged);
         }
-        if !proven {
-            return Err(Reason::WrongSecret);
-        }
-        row.check_validity(now_ms)
+        if proven { Ok(()) } else { Err(Reason::WrongSecret) }
     }
 
     /// The row of a proven key sealed anew from what was presented, if it is under another pepper than the current one or
@@ -105,15 +115,15 @@ impl Verifier {
         Some(Resealed { id: row.id, was: row.row_mac, verifier: sealed.verifier, row_mac, handle: None })
     }
 
-    async fn slow_proof(&self, row: &Credential, secret: &[u8], asked: &Asked) -> Result<bool, Reason> {
-        let against: [u8; 32] = Sha256::digest(row.verifier.phc.as_bytes()).into();
+    async fn slow_proof(&self, stored: &Stored<'_>, secret: &[u8], asked: &Asked) -> Result<bool, Reason> {
+        let Stored { tenant, id: credential, verifier } = *stored;
+        let against: [u8; 32] = Sha256::digest(verifier.phc.as_bytes()).into();
         let known = self.proofs.get(&asked.digest);
-        if known.is_some_and(|proof| proof.credential == row.id && proof.against == against) {
+        if known.is_some_and(|proof| proof.credential == credential && proof.against == against) {
             return Ok(true);
         }
-        let (tenant, credential) = (row.tenant, row.id);
-        let ask =
-            Ask { tenant, credential, digest: asked.digest, phc: &row.verifier.phc, secret, suspect: asked.suspect };
+        let Asked { digest, suspect } = *asked;
+        let ask = Ask { tenant, credential, digest, phc: &verifier.phc, secret, suspect };
         let proven = self.pool.verify(ask).await.map_err(|unproven| match unproven {
             Unproven::Full => Reason::HashQueueFull,
             Unproven::Hash(_) => Reason::RowForged,
@@ -132,6 +142,13 @@ pub(super) fn refused(reason: Reason, row: &Credential, rests_on: Option<RestsOn
     let decided = reason.class() != Class::Unavailable;
     let rests_on = rests_on.filter(|_| decided).map(|rests_on| RestsOn { until_ms, ..rests_on });
     Refused { reason, known: Some(Known::from(row)), rests_on }
+}
+
+/// What proves a secret, whoever's it is.
+pub(super) struct Stored<'a> {
+    pub(super) tenant: TenantId,
+    pub(super) id: CredentialId,
+    pub(super) verifier: &'a crate::domain::verifier::Verifier,
 }
 
 /// What the seals of a row say.

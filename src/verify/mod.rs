@@ -8,6 +8,7 @@ pub mod api_key;
 pub mod argon;
 pub mod imported;
 pub mod keyring;
+pub mod operator;
 pub mod pepper;
 pub mod pool;
 pub mod slow;

@@ -135,6 +135,11 @@ impl Tagger {
         fields.optional(row.revoked_at_ms);
         fields.verifier(&row.verifier);
         fields.number(row.generation.0);
+        // Only where there is one, as above.
+        if let Some(certificate) = &row.certificate {
+            fields.bytes(b"certificate");
+            fields.bytes(certificate);
+        }
         self.mac(&fields)
     }
 

@@ -12,7 +12,7 @@ use crate::domain::{
 };
 use crate::store::sqlite::rows::{app_id, convert_text, json, prehash, to_json, unreadable, user_id, verifier};
 use crate::store::sqlite::{SqliteStore, directory, linked, peppers, store_error};
-use crate::store::{At, Credentials, LinkedRows, Page, StoreError, StoreResult};
+use crate::store::{At, Credentials, LinkedRows, Page, Record, StoreError, StoreResult};
 
 macro_rules! columns {
     () => {
@@ -244,10 +244,10 @@ fn replace(
 }
 
 impl Credentials for SqliteStore {
-    fn issue(&self, credential: &Credential, event: AuditEvent) -> StoreResult<()> {
+    fn issue(&self, credential: &Credential, record: Record) -> StoreResult<()> {
         const OPERATION: &str = "issue a credential";
         let (c, realm) = (credential.clone(), self.shared.realm.clone());
-        self.writer.commit(OPERATION, event, vec![Subject::Credential(credential.id)], move |transaction| {
+        self.writer.commit(OPERATION, record, vec![Subject::Credential(credential.id)], move |transaction| {
             insert(transaction, &realm, &c, OPERATION)
         })
     }
@@ -304,11 +304,11 @@ impl Credentials for SqliteStore {
         })
     }
 
-    fn rotate(&self, new: &Credential, old: &Credential, expected: Generation, event: AuditEvent) -> StoreResult<()> {
+    fn rotate(&self, new: &Credential, old: &Credential, expected: Generation, record: Record) -> StoreResult<()> {
         const OPERATION: &str = "rotate a credential";
         let (new, old, realm) = (new.clone(), old.clone(), self.shared.realm.clone());
         let subjects = vec![Subject::Credential(old.id), Subject::Credential(new.id)];
-        self.writer.commit(OPERATION, event, subjects, move |transaction| {
+        self.writer.commit(OPERATION, record, subjects, move |transaction| {
             replace(transaction, &old, expected, OPERATION)?;
             insert(transaction, &realm, &new, OPERATION)
         })

@@ -7,10 +7,10 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use crate::domain::{App, AppId, AuditEvent, Generation, LlmGrant, LlmId, Subject, TenantId, User, UserId};
 use crate::store::sqlite::rows::{app_id, convert, json, to_json, user_id};
 use crate::store::sqlite::{SqliteStore, reader, store_error};
-use crate::store::{Apps, Page, StoreError, StoreResult, Users};
+use crate::store::{Apps, Page, Record, StoreError, StoreResult, Users};
 
-const APP: &str =
-    "tenant_id, app_id, name, description, owner_email, active, monthly_budget, rate_limit, metadata, generation";
+const APP: &str = "tenant_id, app_id, name, description, owner_email, active, monthly_budget, rate_limit, metadata, \
+                   generation, owner_user_id";
 const USER: &str = "tenant_id, user_id, email, name, active, metadata, generation";
 
 /// From [`APP`], the first at `first`; without its grants.
@@ -26,6 +26,7 @@ pub(super) fn app_from_row(row: &Row<'_>, first: usize) -> rusqlite::Result<App>
         rate_limit: row.get(first + 7)?,
         metadata: json(row, first + 8, "metadata")?,
         generation: Generation(row.get(first + 9)?),
+        owner: row.get::<_, Option<u32>>(first + 10)?.map(|_| user_id(row, first + 10)).transpose()?,
         llms: Vec::new(),
     })
 }
@@ -85,11 +86,12 @@ fn write_llms(transaction: &Transaction<'_>, realm: &str, app: &App) -> rusqlite
 }
 
 impl Apps for SqliteStore {
-    fn add(&self, app: &App, event: AuditEvent) -> StoreResult<()> {
+    fn add(&self, app: &App, record: Record) -> StoreResult<()> {
         let (a, realm) = (app.clone(), self.shared.realm.clone());
-        self.writer.commit("add an App", event, vec![Subject::App(app.id)], move |transaction| {
+        self.writer.commit("add an App", record, vec![Subject::App(app.id)], move |transaction| {
             let failed = || store_error("add an App", "App");
-            let sql = format!("INSERT INTO apps (realm, {APP}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)");
+            let sql =
+                format!("INSERT INTO apps (realm, {APP}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
             let values = params![
                 realm,
                 a.tenant.as_bytes(),
@@ -101,7 +103,8 @@ impl Apps for SqliteStore {
                 a.monthly_budget,
                 a.rate_limit,
                 to_json(&a.metadata),
-                a.generation.0
+                a.generation.0,
+                a.owner.map(UserId::get)
             ];
             transaction.execute(&sql, values).map_err(failed())?;
             write_llms(transaction, &realm, &a).map_err(failed())
@@ -146,12 +149,13 @@ impl Apps for SqliteStore {
                 a.rate_limit,
                 to_json(&a.metadata),
                 a.generation.0,
-                expected.0
+                expected.0,
+                a.owner.map(UserId::get)
             ];
             let changed = transaction
                 .execute(
                     "UPDATE apps SET name = ?4, description = ?5, owner_email = ?6, active = ?7, monthly_budget = ?8, \
-                     rate_limit = ?9, metadata = ?10, generation = ?11 \
+                     rate_limit = ?9, metadata = ?10, generation = ?11, owner_user_id = ?13 \
                      WHERE realm = ?1 AND app_id = ?2 AND tenant_id = ?3 AND generation = ?12",
                     values,
                 )
@@ -178,9 +182,9 @@ impl Apps for SqliteStore {
 }
 
 impl Users for SqliteStore {
-    fn add(&self, user: &User, event: AuditEvent) -> StoreResult<()> {
+    fn add(&self, user: &User, record: Record) -> StoreResult<()> {
         let (u, realm) = (user.clone(), self.shared.realm.clone());
-        self.writer.commit("add a User", event, vec![Subject::User(user.id)], move |transaction| {
+        self.writer.commit("add a User", record, vec![Subject::User(user.id)], move |transaction| {
             let sql = format!("INSERT INTO users (realm, {USER}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
             let values = params![
                 realm,

@@ -19,6 +19,9 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0011_create_handles", include_str!("../../../migrations/sqlite/0011_create_handles.sql")),
     ("0012_number_credentials", include_str!("../../../migrations/sqlite/0012_number_credentials.sql")),
     ("0013_sign_audit_events", include_str!("../../../migrations/sqlite/0013_sign_audit_events.sql")),
+    ("0014_add_operator_certificates", include_str!("../../../migrations/sqlite/0014_add_operator_certificates.sql")),
+    ("0015_create_requests", include_str!("../../../migrations/sqlite/0015_create_requests.sql")),
+    ("0016_add_app_owners", include_str!("../../../migrations/sqlite/0016_add_app_owners.sql")),
 ];
 
 /// Why a schema cannot be used.

@@ -21,6 +21,7 @@ pub mod migrate;
 mod operators;
 mod peppers;
 mod reader;
+mod requests;
 pub mod reserve;
 mod rows;
 mod tenants;
@@ -37,8 +38,8 @@ use rusqlite::Connection;
 use crate::clock::{Clock, Entropy};
 use crate::domain::{AuditEvent, CredentialId, PepperFingerprint, Position};
 use crate::store::{
-    Apps, Audit, CommitListener, Credentials, Feed, Imports, Operators, Peppers, Store, StoreError, StoreResult,
-    Tenants, Users,
+    Apps, Audit, CommitListener, Credentials, Feed, Imports, Operators, Peppers, Requests, Store, StoreError,
+    StoreResult, Tenants, Users,
 };
 
 pub use error::OpenError;
@@ -323,6 +324,9 @@ impl Store for SqliteStore {
         self
     }
     fn audit(&self) -> &dyn Audit {
+        self
+    }
+    fn requests(&self) -> &dyn Requests {
         self
     }
     fn feed(&self) -> &dyn Feed {

@@ -1,13 +1,14 @@
 //! Operators with their verifiers.
 
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use crate::domain::{AuditEvent, CredentialId, Generation, Operator, Role, Subject, TenantId};
 use crate::store::sqlite::rows::{convert, json, to_json, verifier};
 use crate::store::sqlite::{SqliteStore, store_error};
-use crate::store::{Operators, StoreError, StoreResult};
+use crate::store::{Operators, Record, StoreError, StoreResult};
 
-const COLUMNS: &str = "id, name, role, tenants, phc, tag, pepper, generation, row_mac, created_at_ms, revoked_at_ms";
+const COLUMNS: &str =
+    "id, name, role, tenants, phc, tag, pepper, generation, row_mac, created_at_ms, revoked_at_ms, certificate";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Operator> {
     let tenants: Vec<String> = json(row, 3, "tenant list")?;
@@ -23,16 +24,25 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Operator> {
         row_mac: row.get(8)?,
         created_at_ms: row.get(9)?,
         revoked_at_ms: row.get(10)?,
+        certificate: row.get(11)?,
     })
 }
 
+/// Whether another one in force has the certificate.
+fn has(transaction: &Transaction<'_>, operator: &Operator) -> StoreResult<bool> {
+    let Some(certificate) = operator.certificate else { return Ok(false) };
+    let sql = "SELECT count(*) FROM operators WHERE certificate = ?1 AND revoked_at_ms IS NULL";
+    let count: rusqlite::Result<i64> = transaction.query_row(sql, [certificate], |row| row.get(0));
+    count.map(|count| count > 0).map_err(store_error("add an operator", "operator"))
+}
+
 impl Operators for SqliteStore {
-    fn add(&self, operator: &Operator, event: AuditEvent) -> StoreResult<()> {
+    fn add(&self, operator: &Operator, record: Record) -> StoreResult<()> {
         let o = operator.clone();
-        self.writer.commit("add an operator", event, vec![Subject::Operator(operator.id)], move |transaction| {
+        self.writer.commit("add an operator", record, vec![Subject::Operator(operator.id)], move |transaction| {
             let tenants: Vec<String> = o.tenants.iter().map(ToString::to_string).collect();
             let sql =
-                format!("INSERT INTO operators ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)");
+                format!("INSERT INTO operators ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
             let values = params![
                 o.id.as_bytes(),
                 o.name,
@@ -44,9 +54,11 @@ impl Operators for SqliteStore {
                 o.generation.0,
                 o.row_mac,
                 o.created_at_ms,
-                o.revoked_at_ms
+                o.revoked_at_ms,
+                o.certificate
             ];
-            transaction.execute(&sql, values).map(drop).map_err(store_error("add an operator", "operator"))
+            let failed = store_error("add an operator", if has(transaction, &o)? { "certificate" } else { "operator" });
+            transaction.execute(&sql, values).map(drop).map_err(failed)
         })
     }
 
@@ -54,6 +66,13 @@ impl Operators for SqliteStore {
         self.read("look an operator up", |connection| {
             let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM operators WHERE id = ?1"))?;
             statement.query_row([id.as_bytes()], from_row).optional()
+        })
+    }
+
+    fn by_certificate(&self, public_key: &[u8; 32]) -> StoreResult<Option<Operator>> {
+        self.read("look an operator up", |connection| {
+            let sql = format!("SELECT {COLUMNS} FROM operators WHERE certificate = ?1 AND revoked_at_ms IS NULL");
+            connection.prepare_cached(&sql)?.query_row([public_key], from_row).optional()
         })
     }
 

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use crate::domain::{AuditEvent, Generation, LlmGrants, Subject, Tenant, TenantId, TenantStatus};
 use crate::store::sqlite::rows::{convert_text, json, to_json};
 use crate::store::sqlite::{SqliteStore, store_error};
-use crate::store::{Page, StoreError, StoreResult, Tenants};
+use crate::store::{Page, Record, StoreError, StoreResult, Tenants};
 
 pub(super) const COLUMNS: &str =
     "id, slug, name, status, key_prefix, llm_grants, namespaces, generation, created_at_ms";
@@ -26,9 +26,9 @@ pub(super) fn from_row(row: &Row<'_>, first: usize) -> rusqlite::Result<Tenant> 
 }
 
 impl Tenants for SqliteStore {
-    fn create(&self, tenant: &Tenant, event: AuditEvent) -> StoreResult<()> {
+    fn create(&self, tenant: &Tenant, record: Record) -> StoreResult<()> {
         let t = tenant.clone();
-        self.writer.commit("create a tenant", event, vec![Subject::Tenant(tenant.id)], move |transaction| {
+        self.writer.commit("create a tenant", record, vec![Subject::Tenant(tenant.id)], move |transaction| {
             let sql = format!("INSERT INTO tenants ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
             let values = params![
                 t.id.as_bytes(),

@@ -19,8 +19,8 @@ use crate::audit::key::Signer;
 use crate::domain::{AuditEvent, Change, Position, Subject};
 use crate::store::sqlite::checkpoints::{self, Signed};
 use crate::store::sqlite::reserve::Reserve;
-use crate::store::sqlite::{OpenError, ProcessKind, Shared, trail};
-use crate::store::{CommitListener, StoreError, StoreResult};
+use crate::store::sqlite::{OpenError, ProcessKind, Shared, requests, trail};
+use crate::store::{CommitListener, Record, StoreError, StoreResult};
 
 /// Mutations that may wait for the writer.
 const QUEUE: usize = 256;
@@ -121,11 +121,18 @@ impl Writer {
     pub(super) fn commit(
         &self,
         operation: &'static str,
-        event: AuditEvent,
+        record: impl Into<Record>,
         subjects: Vec<Subject>,
         change: impl FnOnce(&Transaction<'_>) -> StoreResult<()> + Send + 'static,
     ) -> StoreResult<()> {
-        self.run(operation, move |state| state.commit(operation, Some(&event), &subjects, change))
+        let Record { event, once } = record.into();
+        self.run(operation, move |state| {
+            state.commit(operation, Some(&event), &subjects, |transaction| {
+                // First, so that a repeated create is told as that, and not as a name that is taken.
+                once.map_or(Ok(()), |once| requests::take(transaction, &event, &once))?;
+                change(transaction)
+            })
+        })
     }
 
     /// The same for thousands of rows at once, whose pages outgrow the usual cache and log.
@@ -288,6 +295,7 @@ impl State {
                 "DELETE FROM changes WHERE seq <= (SELECT seq FROM sqlite_sequence WHERE name = 'changes') - ?1",
                 [CHANGES_KEPT],
             )?;
+            requests::sweep(&self.connection, now)?;
         }
         if let Err(error) = self.sign() {
             tracing::error!(%error, "the audit trail could not be signed");

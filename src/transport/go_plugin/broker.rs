@@ -290,6 +290,7 @@ const PEER_OF_MUX: PeerInfo = PeerInfo {
     uid: None,
     is_parent: false,
     mutual_tls: false,
+    certificate: None,
     remote: None,
 };
 

@@ -20,6 +20,8 @@ pub enum Surface {
     Managed,
     /// To a listener of `serve`.
     Attached,
+    /// To a listener for admins.
+    Admin,
 }
 
 /// What is known of the other end. Travels with every request.
@@ -37,6 +39,8 @@ pub struct PeerInfo {
     pub is_parent: bool,
     /// Whether the peer proved to be the host by `AutoMTLS`.
     pub mutual_tls: bool,
+    /// SHA-256 of the public key (SubjectPublicKeyInfo, DER) of the certificate that the peer proved to have.
+    pub certificate: Option<[u8; 32]>,
     /// The peer's address, on TCP.
     pub remote: Option<SocketAddr>,
 }

@@ -223,7 +223,16 @@ impl Acceptance {
             Raw::Unix(_) | Raw::Mux(_) => None,
         };
         let is_parent = self.surface == Surface::Managed && pid.is_some() && pid == self.parent;
-        PeerInfo { connection, surface: self.surface, pid, uid, is_parent, mutual_tls: false, remote }
+        PeerInfo {
+            connection,
+            surface: self.surface,
+            pid,
+            uid,
+            is_parent,
+            mutual_tls: false,
+            certificate: None,
+            remote,
+        }
     }
 
     /// Makes a connection of what was accepted, in a task of its own where TLS takes its time.

@@ -78,6 +78,7 @@ async fn a_panic_in_a_call_or_in_initialize_is_an_answer_too() {
         uid: None,
         is_parent: true,
         mutual_tls: false,
+        certificate: None,
         remote: None,
     };
     request.extensions_mut().insert(peer);

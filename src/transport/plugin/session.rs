@@ -72,7 +72,16 @@ mod tests {
 
     fn host(connection: u64) -> PeerInfo {
         let surface = Surface::Attached;
-        PeerInfo { connection, surface, pid: None, uid: None, is_parent: false, mutual_tls: false, remote: None }
+        PeerInfo {
+            connection,
+            surface,
+            pid: None,
+            uid: None,
+            is_parent: false,
+            mutual_tls: false,
+            certificate: None,
+            remote: None,
+        }
     }
 
     fn request(timeout_ms: i32) -> pb::OpenSessionRequest {

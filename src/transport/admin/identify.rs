@@ -1,0 +1,66 @@
+//! Who is calling (rules R1 and R18). One way of proving it is looked at, the strongest that the call brings: what fails
+//! is not tried another way, and every failure reads the same.
+
+use tonic::Request;
+
+use crate::admin::{Caller, Scope};
+use crate::domain::event::Actor;
+use crate::domain::{Reason, Role};
+use crate::secret::{CredentialText, Secret};
+use crate::transport::admin::Desk;
+use crate::transport::go_plugin::services::peer;
+use crate::transport::go_plugin::{PeerInfo, Surface};
+
+/// The command line's own process: it calls the service without any wire.
+#[derive(Clone)]
+pub struct InProcess(pub Caller);
+
+/// Users of this machine who may call over the unix socket.
+#[derive(Clone, Debug, Default)]
+pub struct Peers {
+    /// Who we are: an unbound owner, who has the files anyway.
+    pub own_uid: Option<u32>,
+    /// Others, and what they may do.
+    pub listed: Vec<(u32, Role)>,
+}
+
+impl Peers {
+    fn caller(&self, uid: u32) -> Option<Caller> {
+        let actor = Actor::Local { uid };
+        if self.own_uid == Some(uid) {
+            return Some(Caller::unbound_owner(actor));
+        }
+        let role = self.listed.iter().find(|(listed, _)| *listed == uid).map(|(_, role)| *role)?;
+        Some(Caller::new(actor, role, Scope::All))
+    }
+}
+
+/// What follows `Bearer `, whatever its case (RFC 9110 section 11.1). More than one header is none.
+fn token<T>(request: &Request<T>) -> Option<Result<Secret<CredentialText>, Reason>> {
+    let mut values = request.metadata().get_all("authorization").iter();
+    let value = values.next()?;
+    let bytes = value.as_bytes();
+    let scheme = bytes.split_first_chunk::<7>().filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Bearer "));
+    match (scheme, values.next()) {
+        (Some((_, token)), None) => Some(Ok(Secret::new(token.to_vec()))),
+        _ => Some(Err(Reason::CredentialForm)),
+    }
+}
+
+/// The caller, or why there is none: for the log alone.
+pub(super) async fn identify<T>(desk: &Desk, request: &Request<T>) -> Result<Caller, Reason> {
+    if let Some(InProcess(caller)) = request.extensions().get::<InProcess>() {
+        return Ok(caller.clone());
+    }
+    let peer = peer(request).filter(|peer| peer.surface == Surface::Admin).ok_or(Reason::UnknownCredential)?;
+    if let Some(token) = token(request) {
+        let operator = desk.office.gate().authenticator().ok_or(Reason::NotReady)?.operator(&token?).await?;
+        return Ok(Caller::operator(&operator));
+    }
+    let PeerInfo { certificate, uid, .. } = peer;
+    if let Some(certificate) = certificate {
+        let authenticator = desk.office.gate().authenticator().ok_or(Reason::NotReady)?;
+        return Ok(Caller::operator(&authenticator.operator_by_certificate(&certificate)?));
+    }
+    uid.and_then(|uid| desk.peers.caller(uid)).ok_or(Reason::UnknownCredential)
+}

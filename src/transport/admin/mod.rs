@@ -1,0 +1,300 @@
+//! `latchkey.admin.v1.AdminService`: one file for each thing that it administers.
+//!
+//! A call is identified ([`identify`]), becomes an [`Admin`] for its caller, and runs one use case on a blocking thread:
+//! the files here only convert. [`status`] is the one table of errors. The command line calls the very same service, in
+//! its own process or over a wire.
+
+mod apps;
+mod audit;
+pub mod convert;
+mod credentials;
+mod explain;
+mod identify;
+mod import;
+mod operators;
+mod page;
+mod status;
+mod streams;
+mod tenants;
+mod users;
+pub mod views;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use prost::Message;
+use sha2::{Digest as _, Sha256};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::admin::{Admin, AdminError, AdminResult, Backend, Caller};
+use crate::authenticate::{Gate, Health};
+use crate::pb::admin::v1 as pb;
+pub use audit::verdict;
+pub use identify::{InProcess, Peers};
+use streams::Stream;
+
+/// What the service works on. It may change while the service runs: a store that is replaced is opened anew.
+pub trait Office: Send + Sync {
+    /// The use cases; none while there is no store.
+    fn backend(&self) -> Option<Backend>;
+    /// What decides about requests, and proves operators.
+    fn gate(&self) -> &Arc<Gate>;
+    /// How long the process has been up.
+    fn uptime(&self) -> Duration;
+    /// How it is.
+    fn health(&self) -> Health;
+}
+
+/// What every method has.
+pub(super) struct Desk {
+    office: Arc<dyn Office>,
+    peers: Peers,
+    long_calls: Arc<tokio::sync::Semaphore>,
+}
+
+/// The service.
+#[derive(Clone)]
+pub struct AdminRpc {
+    desk: Arc<Desk>,
+}
+
+/// A message that asks for something.
+trait Asks: Message + Send + 'static {
+    /// The caller's id of the request; empty for none.
+    fn request_id(&self) -> &str {
+        ""
+    }
+}
+
+macro_rules! asks {
+    (with $($with:ident)+; without $($without:ident)+) => {
+        $(impl Asks for pb::$with {
+            fn request_id(&self) -> &str {
+                &self.request_id
+            }
+        })+
+        $(impl Asks for pb::$without {})+
+    };
+}
+
+asks! {
+    with CreateTenantRequest UpdateTenantRequest SuspendTenantRequest ResumeTenantRequest CreateAppRequest UpdateAppRequest
+        DeleteAppRequest CreateUserRequest UpdateUserRequest DeleteUserRequest IssueCredentialRequest
+        UpdateCredentialRequest RotateCredentialRequest RevokeCredentialRequest CreateOperatorRequest
+        RevokeOperatorRequest RotateAuditKeyRequest PruneAuditTrailRequest ImportOptions;
+    without GetHealthRequest GetCallerRequest GetTenantRequest ListTenantsRequest GetAppRequest ListAppsRequest
+        GetUserRequest ListUsersRequest GetCredentialRequest ListCredentialsRequest ExplainCredentialRequest
+        TestCredentialRequest ExportCredentialsRequest GetOperatorRequest ListOperatorsRequest ListAuditEventsRequest
+        StreamAuditEventsRequest VerifyAuditTrailRequest ExportAuditTrailRequest CreateAuditCheckpointRequest
+        GetAuditPublicKeyRequest ListDecisionsRequest
+}
+
+impl AdminRpc {
+    /// Works on this, for these users of the machine.
+    pub fn new(office: Arc<dyn Office>, peers: Peers) -> Self {
+        let long_calls = Arc::new(tokio::sync::Semaphore::new(streams::LONG_CALLS));
+        Self { desk: Arc::new(Desk { office, peers, long_calls }) }
+    }
+
+    /// Who is calling.
+    async fn identify<T>(&self, method: &'static str, request: &Request<T>) -> Result<Caller, Status> {
+        match identify::identify(&self.desk, request).await {
+            Ok(caller) => Ok(caller),
+            Err(reason) => {
+                tracing::info!(method, reason = reason.code(), outcome = "refused", "an admin call by nobody known");
+                self.desk.office.gate().metrics().admin_call(method, "unauthenticated");
+                Err(status::unidentified())
+            }
+        }
+    }
+
+    /// The use cases for a caller who asks this.
+    fn admin(&self, caller: Caller, asked: &impl Asks) -> AdminResult<Admin> {
+        convert::check_request_id(asked.request_id())?;
+        let request_id = asked.request_id().to_owned();
+        // Only where it counts: the same id must mean the same request.
+        let request_hash = if request_id.is_empty() { [0; 32] } else { Sha256::digest(asked.encode_to_vec()).into() };
+        let backend = self.desk.office.backend();
+        let backend = backend.ok_or_else(|| AdminError::Unavailable("the store is not open".to_owned()))?;
+        Ok(backend.admin(Caller { request_id, request_hash, ..caller }))
+    }
+
+    /// One question, one answer.
+    async fn unary<Q: Asks, A: Send + 'static>(
+        &self,
+        method: &'static str,
+        request: Request<Q>,
+        run: fn(&Desk, &Admin, Q) -> AdminResult<A>,
+    ) -> Result<Response<A>, Status> {
+        let caller = self.identify(method, &request).await?;
+        let (this, asked) = (self.clone(), request.into_inner());
+        let work = move || this.run(method, caller, asked, run);
+        let answer = tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(status::internal()));
+        answer.map(Response::new)
+    }
+
+    /// Blocks.
+    fn run<Q: Asks, A>(
+        &self,
+        method: &'static str,
+        caller: Caller,
+        asked: Q,
+        run: impl FnOnce(&Desk, &Admin, Q) -> AdminResult<A>,
+    ) -> Result<A, Status> {
+        let actor = caller.actor;
+        let work = || self.admin(caller, &asked).and_then(|admin| run(&self.desk, &admin, asked));
+        self.told(method, actor, catch_unwind(AssertUnwindSafe(work)))
+    }
+
+    /// Counts and logs how a call ended.
+    fn told<A>(
+        &self,
+        method: &'static str,
+        actor: crate::domain::event::Actor,
+        ended: std::thread::Result<AdminResult<A>>,
+    ) -> Result<A, Status> {
+        let metrics = self.desk.office.gate().metrics();
+        match ended {
+            Ok(Ok(answer)) => {
+                metrics.admin_call(method, "ok");
+                tracing::debug!(method, actor = actor.to_text(), outcome = "ok", "admin call");
+                Ok(answer)
+            }
+            Ok(Err(error)) => {
+                let status = status::status(&error);
+                metrics.admin_call(method, code_label(status.code()));
+                tracing::info!(method, actor = actor.to_text(), outcome = code_label(status.code()), "admin call");
+                Err(status)
+            }
+            Err(_) => {
+                metrics.panics.inc();
+                metrics.admin_call(method, "internal");
+                tracing::error!(method, actor = actor.to_text(), "an admin call panicked; it changed nothing more");
+                Err(status::internal())
+            }
+        }
+    }
+}
+
+/// As in metrics and log.
+fn code_label(code: tonic::Code) -> &'static str {
+    use tonic::Code;
+    match code {
+        Code::Ok => "ok",
+        Code::InvalidArgument => "invalid_argument",
+        Code::NotFound => "not_found",
+        Code::AlreadyExists => "already_exists",
+        Code::PermissionDenied => "permission_denied",
+        Code::FailedPrecondition => "failed_precondition",
+        Code::Aborted => "aborted",
+        Code::Unavailable => "unavailable",
+        Code::Unauthenticated => "unauthenticated",
+        _ => "internal",
+    }
+}
+
+fn health(desk: &Desk, admin: &Admin, _: pb::GetHealthRequest) -> AdminResult<pb::Health> {
+    admin.may_read()?;
+    let health = desk.office.health();
+    let problem =
+        |problem: crate::authenticate::Problem| pb::Problem { code: problem.code.to_owned(), text: problem.text };
+    Ok(pb::Health {
+        status: health.status.to_owned(),
+        problems: health.problems.into_iter().map(problem).collect(),
+        uptime_seconds: desk.office.uptime().as_secs(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        cached_credentials: health.cached_credentials as u64,
+        feed_check_age_ms: health.feed_check_age_ms,
+    })
+}
+
+fn caller(_: &Desk, admin: &Admin, _: pb::GetCallerRequest) -> AdminResult<pb::Caller> {
+    let caller = admin.caller();
+    let tenants = match &caller.scope {
+        crate::admin::Scope::All => Vec::new(),
+        crate::admin::Scope::Tenants(ids) => ids.iter().map(|id| admin.slug_of(*id)).collect::<AdminResult<_>>()?,
+    };
+    Ok(pb::Caller { actor: caller.actor.to_text(), role: convert::role_of(caller.role).into(), tenants })
+}
+
+/// The whole implementation: each unary method passes on to its function, and the rest is [`streams`].
+macro_rules! service {
+    ($($name:ident: $request:ident => $response:ident = $run:path;)+) => {
+        #[tonic::async_trait]
+        impl pb::admin_service_server::AdminService for AdminRpc {
+            type ImportCredentialsStream = Stream<pb::ImportCredentialsResponse>;
+            type ExportCredentialsStream = Stream<pb::ExportCredentialsResponse>;
+            type StreamAuditEventsStream = Stream<pb::AuditEvent>;
+            type ExportAuditTrailStream = Stream<pb::ExportAuditTrailResponse>;
+
+            async fn import_credentials(
+                &self,
+                request: Request<Streaming<pb::ImportCredentialsRequest>>,
+            ) -> Result<Response<Self::ImportCredentialsStream>, Status> {
+                self.importing(request).await
+            }
+            async fn export_credentials(
+                &self,
+                request: Request<pb::ExportCredentialsRequest>,
+            ) -> Result<Response<Self::ExportCredentialsStream>, Status> {
+                self.exporting(request).await
+            }
+            async fn stream_audit_events(
+                &self,
+                request: Request<pb::StreamAuditEventsRequest>,
+            ) -> Result<Response<Self::StreamAuditEventsStream>, Status> {
+                self.following(request).await
+            }
+            async fn export_audit_trail(
+                &self,
+                request: Request<pb::ExportAuditTrailRequest>,
+            ) -> Result<Response<Self::ExportAuditTrailStream>, Status> {
+                self.exporting_trail(request).await
+            }
+            $(async fn $name(&self, request: Request<pb::$request>) -> Result<Response<pb::$response>, Status> {
+                self.unary(stringify!($name), request, $run).await
+            })+
+        }
+    };
+}
+
+service! {
+    get_health: GetHealthRequest => Health = health;
+    get_caller: GetCallerRequest => Caller = caller;
+    create_tenant: CreateTenantRequest => CreateTenantResponse = tenants::create;
+    get_tenant: GetTenantRequest => Tenant = tenants::get;
+    list_tenants: ListTenantsRequest => ListTenantsResponse = tenants::list;
+    update_tenant: UpdateTenantRequest => Tenant = tenants::update;
+    suspend_tenant: SuspendTenantRequest => Tenant = tenants::suspend;
+    resume_tenant: ResumeTenantRequest => Tenant = tenants::resume;
+    create_app: CreateAppRequest => CreateAppResponse = apps::create;
+    get_app: GetAppRequest => App = apps::get;
+    list_apps: ListAppsRequest => ListAppsResponse = apps::list;
+    update_app: UpdateAppRequest => App = apps::update;
+    delete_app: DeleteAppRequest => DeleteAppResponse = apps::delete;
+    create_user: CreateUserRequest => CreateUserResponse = users::create;
+    get_user: GetUserRequest => User = users::get;
+    list_users: ListUsersRequest => ListUsersResponse = users::list;
+    update_user: UpdateUserRequest => User = users::update;
+    delete_user: DeleteUserRequest => DeleteUserResponse = users::delete;
+    issue_credential: IssueCredentialRequest => IssueCredentialResponse = credentials::issue;
+    get_credential: GetCredentialRequest => Credential = credentials::get;
+    list_credentials: ListCredentialsRequest => ListCredentialsResponse = credentials::list;
+    update_credential: UpdateCredentialRequest => Credential = credentials::update;
+    rotate_credential: RotateCredentialRequest => RotateCredentialResponse = credentials::rotate;
+    revoke_credential: RevokeCredentialRequest => RevokeCredentialResponse = credentials::revoke;
+    explain_credential: ExplainCredentialRequest => ExplainCredentialResponse = explain::explain;
+    test_credential: TestCredentialRequest => TestCredentialResponse = explain::test;
+    create_operator: CreateOperatorRequest => CreateOperatorResponse = operators::create;
+    get_operator: GetOperatorRequest => Operator = operators::get;
+    list_operators: ListOperatorsRequest => ListOperatorsResponse = operators::list;
+    revoke_operator: RevokeOperatorRequest => RevokeOperatorResponse = operators::revoke;
+    list_audit_events: ListAuditEventsRequest => ListAuditEventsResponse = audit::list;
+    verify_audit_trail: VerifyAuditTrailRequest => VerifyAuditTrailResponse = audit::verify;
+    create_audit_checkpoint: CreateAuditCheckpointRequest => AuditCheckpoint = audit::checkpoint;
+    get_audit_public_key: GetAuditPublicKeyRequest => AuditPublicKey = audit::key;
+    rotate_audit_key: RotateAuditKeyRequest => RotateAuditKeyResponse = audit::rotate_key;
+    prune_audit_trail: PruneAuditTrailRequest => PruneAuditTrailResponse = audit::prune;
+    list_decisions: ListDecisionsRequest => ListDecisionsResponse = audit::decisions;
+}

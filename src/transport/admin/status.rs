@@ -1,0 +1,126 @@
+//! Our errors as gRPC's: the only table. Each has google.rpc details: a stable reason, which field or thing, what to do.
+
+use std::collections::HashMap;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::admin::AdminError;
+use crate::store::StoreError;
+
+/// Whose reasons they are.
+const DOMAIN: &str = "latchkey.dev";
+/// The one text for whoever cannot be identified, whatever the cause.
+const UNKNOWN_CALLER: &str = "the caller could not be identified";
+
+/// What a call failed with, in the terms of the wire.
+struct Told {
+    code: Code,
+    reason: &'static str,
+    /// What to do; empty where the message says it.
+    advice: String,
+}
+
+fn told(error: &AdminError) -> Told {
+    let advice = advice(error).to_owned();
+    let (code, reason) = match error {
+        AdminError::NotFound { .. } => (Code::NotFound, "NOT_FOUND"),
+        AdminError::Exists { .. } => (Code::AlreadyExists, "ALREADY_EXISTS"),
+        AdminError::Claimed { .. } => (Code::AlreadyExists, "CLAIMED"),
+        AdminError::Invalid { .. } => (Code::InvalidArgument, "INVALID"),
+        AdminError::Forbidden { .. } => (Code::PermissionDenied, "FORBIDDEN"),
+        AdminError::Stale { .. } => (Code::Aborted, "STALE"),
+        AdminError::Replayed { .. } => (Code::AlreadyExists, "REPLAYED"),
+        AdminError::RequestReused { .. } => (Code::AlreadyExists, "REQUEST_ID_REUSED"),
+        AdminError::LastOwner(_) => (Code::FailedPrecondition, "LAST_OWNER"),
+        AdminError::Suspended(_) => (Code::FailedPrecondition, "TENANT_SUSPENDED"),
+        AdminError::Forged(_) => (Code::FailedPrecondition, "ROW_FORGED"),
+        AdminError::PepperMissing(_) => (Code::FailedPrecondition, "PEPPER_MISSING"),
+        AdminError::PepperInUse { .. } => (Code::FailedPrecondition, "PEPPER_IN_USE"),
+        AdminError::NotInForce { .. } => (Code::FailedPrecondition, "NOT_IN_FORCE"),
+        AdminError::Keyring(_) => (Code::FailedPrecondition, "KEYRING"),
+        AdminError::SigningKey(_) => (Code::FailedPrecondition, "SIGNING_KEY"),
+        AdminError::Unavailable(_) => (Code::Unavailable, "NOT_READY"),
+        AdminError::Store(StoreError::Conflict { .. }) => (Code::Aborted, "CONFLICT"),
+        AdminError::Store(_) => (Code::Unavailable, "STORE_FAILED"),
+        AdminError::Entropy(_) => (Code::Unavailable, "NO_RANDOMNESS"),
+        AdminError::Hash(crate::verify::argon::HashError::Cost) => (Code::InvalidArgument, "INVALID"),
+        AdminError::Hash(_) => (Code::Internal, "HASH_FAILED"),
+    };
+    Told { code, reason, advice }
+}
+
+/// What to type next.
+fn advice(error: &AdminError) -> &'static str {
+    match error {
+        AdminError::NotFound { what: "tenant", .. } => "`latchkey tenant list` shows all",
+        AdminError::NotFound { what: "App", .. } => "`latchkey app list --tenant …` shows all of a tenant",
+        AdminError::NotFound { what: "User", .. } => "`latchkey user list --tenant …` shows all of a tenant",
+        AdminError::NotFound { what: "operator", .. } => "`latchkey operator list` shows all",
+        AdminError::NotFound { .. } => "`latchkey key list --tenant …` shows all of a tenant",
+        AdminError::Forbidden { .. } => "ask an operator who may; `latchkey operator list` shows all",
+        AdminError::Store(_) => "try again; `latchkey doctor` on the server's machine says what is wrong",
+        _ => "",
+    }
+}
+
+/// The message with its causes, which name operations and never values.
+fn message(error: &AdminError) -> String {
+    use std::error::Error as _;
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(source) = cause {
+        let more = source.to_string();
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = source.source();
+    }
+    text
+}
+
+/// The gRPC status of an error.
+pub(super) fn status(error: &AdminError) -> Status {
+    let Told { code, reason, advice } = told(error);
+    let mut details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
+    match error {
+        AdminError::Invalid { field, problem } => {
+            details.add_bad_request_violation(field.replace('-', "_"), problem);
+        }
+        AdminError::Hash(_) => {
+            details.add_bad_request_violation("argon2", error.to_string());
+        }
+        AdminError::NotFound { what, name, .. } | AdminError::Exists { what, name } => {
+            details.set_resource_info(*what, name, "", error.to_string());
+        }
+        AdminError::Claimed { what, id } => {
+            details.set_resource_info(*what, id.to_string(), "", error.to_string());
+        }
+        AdminError::Stale { what, name } => {
+            details.add_precondition_failure_violation("ETAG", format!("{what} {name}"), "read again, decide again");
+        }
+        _ if code == Code::FailedPrecondition => {
+            details.add_precondition_failure_violation(reason, "", error.to_string());
+        }
+        _ => {}
+    }
+    if !advice.is_empty() {
+        details.set_localized_message("en", advice);
+    }
+    Status::with_error_details(code, message(error), details)
+}
+
+/// Of a caller who is nobody that we know: the same whatever was wrong.
+pub(super) fn unidentified() -> Status {
+    let mut details = ErrorDetails::with_error_info("UNIDENTIFIED", DOMAIN, HashMap::new());
+    details.set_localized_message(
+        "en",
+        "send `authorization: Bearer lkop_…` (LATCHKEY_TOKEN), or a client certificate that an operator was added with",
+    );
+    Status::with_error_details(Code::Unauthenticated, UNKNOWN_CALLER, details)
+}
+
+/// Of a call that failed in an unforeseen way.
+pub(super) fn internal() -> Status {
+    let details = ErrorDetails::with_error_info("INTERNAL", DOMAIN, HashMap::new());
+    Status::with_error_details(Code::Internal, "internal error; the server's log has more", details)
+}

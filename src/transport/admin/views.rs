@@ -1,0 +1,340 @@
+//! What is shown of each thing as JSON: by the command line and by the pages. Field names are stable; times are RFC 3339,
+//! UTC. No secret has a place here.
+
+use std::collections::BTreeMap;
+
+use prost_types::Timestamp;
+use serde::Serialize;
+
+use crate::clock::rfc3339;
+use crate::pb::admin::v1 as pb;
+
+fn moment(time: Option<Timestamp>) -> Option<String> {
+    time.map(|time| rfc3339(time.seconds.saturating_mul(1_000).saturating_add(i64::from(time.nanos) / 1_000_000)))
+}
+
+fn given(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// The last words of an enumeration's name, as in `TENANT_STATUS_ACTIVE`, in lower case.
+fn word(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_ascii_lowercase()
+}
+
+/// A tenant.
+#[derive(Serialize)]
+pub struct TenantView {
+    tenant: String,
+    tenant_id: String,
+    name: String,
+    status: String,
+    key_prefix: String,
+    llm_grants: String,
+    namespaces: Vec<String>,
+    created_at: Option<String>,
+    etag: String,
+}
+
+impl From<pb::Tenant> for TenantView {
+    fn from(t: pb::Tenant) -> Self {
+        Self {
+            status: word(t.status().as_str_name(), "TENANT_STATUS_"),
+            llm_grants: word(t.llm_grants().as_str_name(), "LLM_GRANTS_"),
+            tenant: t.tenant,
+            tenant_id: t.tenant_id,
+            name: t.name,
+            key_prefix: t.key_prefix,
+            namespaces: t.namespaces,
+            created_at: moment(t.created_at),
+            etag: t.etag,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct LlmView {
+    id: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slug: Option<String>,
+}
+
+/// An App.
+#[derive(Serialize)]
+pub struct AppView {
+    tenant: String,
+    app_id: u32,
+    name: String,
+    description: String,
+    owner_email: String,
+    owner_user_id: Option<u32>,
+    active: bool,
+    llms: Vec<LlmView>,
+    monthly_budget: f64,
+    rate_limit: i32,
+    metadata: BTreeMap<String, String>,
+    etag: String,
+}
+
+impl From<pb::App> for AppView {
+    fn from(a: pb::App) -> Self {
+        Self {
+            tenant: a.tenant,
+            app_id: a.app_id,
+            name: a.name,
+            description: a.description,
+            owner_email: a.owner_email,
+            owner_user_id: Some(a.owner_user_id).filter(|id| *id != 0),
+            active: a.active,
+            llms: a.llms.into_iter().map(|llm| LlmView { id: llm.id, slug: llm.slug }).collect(),
+            monthly_budget: a.monthly_budget,
+            rate_limit: a.rate_limit,
+            metadata: a.metadata,
+            etag: a.etag,
+        }
+    }
+}
+
+/// A User.
+#[derive(Serialize)]
+pub struct UserView {
+    tenant: String,
+    user_id: u32,
+    email: String,
+    name: String,
+    active: bool,
+    metadata: BTreeMap<String, String>,
+    etag: String,
+}
+
+impl From<pb::User> for UserView {
+    fn from(user: pb::User) -> Self {
+        let pb::User { tenant, user_id, email, name, active, metadata, etag } = user;
+        Self { tenant, user_id, email, name, active, metadata, etag }
+    }
+}
+
+/// A credential.
+#[derive(Serialize)]
+pub struct KeyView {
+    credential_id: String,
+    tenant: String,
+    app_id: u32,
+    user_id: u32,
+    label: String,
+    environment: String,
+    status: String,
+    scopes: Vec<String>,
+    cidrs: Vec<String>,
+    not_before: Option<String>,
+    expires_at: Option<String>,
+    revoked_at: Option<String>,
+    revocation_reason: Option<String>,
+    replaces: Option<String>,
+    replaced_by: Option<String>,
+    grace_until: Option<String>,
+    decoy: bool,
+    proof: String,
+    last_used_at: Option<String>,
+    created_by: String,
+    created_at: Option<String>,
+    etag: String,
+}
+
+impl From<pb::Credential> for KeyView {
+    fn from(c: pb::Credential) -> Self {
+        let reason = word(c.revocation_reason().as_str_name(), "REVOCATION_REASON_");
+        Self {
+            environment: word(c.environment().as_str_name(), "ENVIRONMENT_"),
+            revocation_reason: c.revoked_at.as_ref().map(|_| reason),
+            credential_id: c.credential_id,
+            tenant: c.tenant,
+            app_id: c.app_id,
+            user_id: c.user_id,
+            label: c.label,
+            status: c.status,
+            scopes: c.scopes,
+            cidrs: c.cidrs,
+            not_before: moment(c.not_before),
+            expires_at: moment(c.expires_at),
+            revoked_at: moment(c.revoked_at),
+            replaces: given(c.replaces),
+            replaced_by: given(c.replaced_by),
+            grace_until: moment(c.grace_until),
+            decoy: c.decoy,
+            proof: c.proof,
+            last_used_at: moment(c.last_used_at),
+            created_by: c.created_by,
+            created_at: moment(c.created_at),
+            etag: c.etag,
+        }
+    }
+}
+
+/// A fresh key, shown once.
+#[derive(Serialize)]
+pub struct IssuedView<'a> {
+    credential_id: &'a str,
+    key: Option<&'a str>,
+    expires_at: Option<String>,
+    not_before: Option<String>,
+    tenant: &'a str,
+    app_id: u32,
+    user_id: u32,
+    label: &'a str,
+    environment: String,
+    scopes: &'a [String],
+    replayed: bool,
+}
+
+impl<'a> IssuedView<'a> {
+    /// Of a credential and its key; without one where it was shown before.
+    pub fn new(c: &'a pb::Credential, key: &'a str, replayed: bool) -> Self {
+        Self {
+            credential_id: &c.credential_id,
+            key: Some(key).filter(|key| !key.is_empty()),
+            expires_at: moment(c.expires_at),
+            not_before: moment(c.not_before),
+            tenant: &c.tenant,
+            app_id: c.app_id,
+            user_id: c.user_id,
+            label: &c.label,
+            environment: word(c.environment().as_str_name(), "ENVIRONMENT_"),
+            scopes: &c.scopes,
+            replayed,
+        }
+    }
+}
+
+/// An operator.
+#[derive(Serialize)]
+pub struct OperatorView {
+    operator_id: String,
+    name: String,
+    role: String,
+    tenants: Vec<String>,
+    status: String,
+    certificate_sha256: Option<String>,
+    created_at: Option<String>,
+    revoked_at: Option<String>,
+}
+
+impl From<pb::Operator> for OperatorView {
+    fn from(o: pb::Operator) -> Self {
+        Self {
+            role: word(o.role().as_str_name(), "ROLE_"),
+            operator_id: o.operator_id,
+            name: o.name,
+            tenants: o.tenants,
+            status: o.status,
+            certificate_sha256: given(o.certificate_sha256),
+            created_at: moment(o.created_at),
+            revoked_at: moment(o.revoked_at),
+        }
+    }
+}
+
+/// An event of the trail, field by field as in an export.
+#[derive(Serialize)]
+pub struct EventView {
+    sequence: u64,
+    at: Option<String>,
+    at_ms: i64,
+    actor: String,
+    action: String,
+    subject_kind: String,
+    subject_id: String,
+    tenant_id: Option<String>,
+    details: Vec<(String, String)>,
+    request_id: String,
+    hash: String,
+}
+
+impl From<pb::AuditEvent> for EventView {
+    fn from(e: pb::AuditEvent) -> Self {
+        let at_ms = e.at.map_or(0, |at| at.seconds.saturating_mul(1_000) + i64::from(at.nanos) / 1_000_000);
+        Self {
+            sequence: e.sequence,
+            at: moment(e.at),
+            at_ms,
+            actor: e.actor,
+            action: e.action,
+            subject_kind: e.subject_kind,
+            subject_id: e.subject_id,
+            tenant_id: given(e.tenant_id),
+            details: e.details.into_iter().map(|detail| (detail.key, detail.value)).collect(),
+            request_id: e.request_id,
+            hash: e.hash,
+        }
+    }
+}
+
+/// What is known of a trail.
+#[derive(Serialize)]
+pub struct VerifyView {
+    consistent: bool,
+    statement: String,
+    damage: Option<String>,
+    first_bad_event: Option<u64>,
+    first_event: Option<u64>,
+    last_event: Option<u64>,
+    head: Option<String>,
+    signed_up_to: Option<u64>,
+    signed_at: Option<String>,
+    anchors: Option<u64>,
+    trusted_key: Option<String>,
+}
+
+impl From<pb::VerifyAuditTrailResponse> for VerifyView {
+    fn from(v: pb::VerifyAuditTrailResponse) -> Self {
+        Self {
+            consistent: v.consistent,
+            statement: v.statement,
+            damage: given(v.damage),
+            first_bad_event: v.first_bad_event,
+            first_event: v.first_event,
+            last_event: v.last_event,
+            head: given(v.head),
+            signed_up_to: v.signed_up_to,
+            signed_at: moment(v.signed_at),
+            anchors: v.anchors,
+            trusted_key: given(v.trusted_key),
+        }
+    }
+}
+
+/// A decision, or several.
+#[derive(Serialize)]
+pub struct DecisionView {
+    sequence: u64,
+    at: Option<String>,
+    kind: String,
+    reason: String,
+    stage: String,
+    credential_id: Option<String>,
+    tenant_id: Option<String>,
+    app_id: Option<u32>,
+    user_id: Option<u32>,
+    request_id: Option<String>,
+    source: Option<String>,
+    calls: u64,
+}
+
+impl From<pb::Decision> for DecisionView {
+    fn from(d: pb::Decision) -> Self {
+        Self {
+            sequence: d.sequence,
+            at: moment(d.at),
+            kind: d.kind,
+            reason: d.reason,
+            stage: d.stage,
+            credential_id: given(d.credential_id),
+            tenant_id: given(d.tenant_id),
+            app_id: Some(d.app_id).filter(|id| *id != 0),
+            user_id: Some(d.user_id).filter(|id| *id != 0),
+            request_id: given(d.request_id),
+            source: given(d.source),
+            calls: d.calls,
+        }
+    }
+}
