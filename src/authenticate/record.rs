@@ -93,7 +93,12 @@ impl Recorder {
     /// A yes.
     pub fn accepted(&self, entry: &Entry, attempt: &Attempt<'_>, duration_ns: u64) {
         self.metrics.accepted(duration_ns);
-        self.decisions.record(&DecisionRecord::Accepted);
+        self.decisions.record(&DecisionRecord::Accepted {
+            credential: entry.verified().credential(),
+            stage: attempt.stage.as_str(),
+            remote: attempt.remote,
+            request_id: attempt.request_id,
+        });
         if tracing::enabled!(tracing::Level::DEBUG) || duration_ns > SLOW_NS {
             let credential = entry.verified().credential();
             macro_rules! line {
@@ -143,6 +148,7 @@ impl Recorder {
             reason: refused.reason,
             stage: attempt.stage.as_str(),
             known: known.map(|row| (row.id, row.tenant, row.app, row.user)),
+            remote: attempt.remote,
             request_id: attempt.request_id,
         });
         if let Some(text) = refused.reason.alarm() {
