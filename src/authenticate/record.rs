@@ -125,6 +125,12 @@ impl Recorder {
         }
     }
 
+    /// A no to a message that was not read. Its metric is the gate's, which counts them without an authenticator too.
+    pub fn refused_unread(&self, reason: Reason) {
+        let record = DecisionRecord::Refused { reason, stage: "", known: None, remote: None, request_id: "" };
+        self.decisions.record(&record);
+    }
+
     /// A no.
     pub fn refused(
         &self,
