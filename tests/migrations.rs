@@ -21,6 +21,7 @@ use support::{TENANT, TestStore};
 /// Never edited: a change is a new file. The release that shipped each is in `migrations/README.md`.
 const FROZEN: &[(&str, &str)] = &[
     ("decisions/0001_create_decisions.sql", "6c2e7500d4c0f23891ca1770a2cd894044590462914bdacfba5dc2d05dc3c934"),
+    ("decisions/0002_add_sources.sql", "e373ebce3fa24436473e63b945122f86c970f5f750f6d6961fe07b378fe39c90"),
     ("sqlite/0001_create_store_meta.sql", "31d04ad31589ad2cb928351b8db3f5a306dcc818d26c175677e44dfb544f7f46"),
     ("sqlite/0002_create_tenants.sql", "5020f12683929bc258c249bb01b8f2ffdc80dde7f51c74768876381d0c134a84"),
     ("sqlite/0003_create_directory.sql", "850f7c72e9d006b5cbafeefbabe8d75c7d15e3c29ff34c80b709c51234933a17"),

@@ -47,7 +47,7 @@ const RULES: &[u32] = &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 17, 18, 1
 /// Controls of the auditor's list.
 const CONTROLS: &[&str] = &[
     "a1_", "a2_", "a3_", "a4_", "a5_", "a6_", "a7_", "b1_", "b2_", "b3_", "b4_", "b5_", "b6_", "b7_", "d1_", "f5_",
-    "e3_", "e4_", "v1_", "v2_", "v5_",
+    "e1_", "e2_", "e3_", "e4_", "v1_", "v2_", "v5_",
 ];
 
 /// The names of all tests.

@@ -25,6 +25,7 @@ pub fn start(data: &Path) -> (Opened, Engine) {
         argon_queue: 8,
         decisions_per_second: 100,
         decisions_max_rows: 100_000,
+        accepted_one_in: 0,
         audit_key: None,
         audit_anchors: None,
         worker_threads: 1,

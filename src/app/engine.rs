@@ -15,7 +15,7 @@ use crate::directory::local::LocalDirectory;
 use crate::domain::Position;
 use crate::store::feed::{ChangeFeed, POLL};
 use crate::store::sqlite::ProcessKind;
-use crate::store::sqlite::decisions::DecisionLog;
+use crate::store::sqlite::decisions::{self, DecisionLog};
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::Metrics;
 use crate::verify::Verifier;
@@ -45,13 +45,12 @@ impl Engine {
         let listener: Arc<dyn crate::store::CommitListener> = Arc::clone(&feed) as _;
         opened.store.set_listener(listener);
         feed.check(store.feed()).map_err(|error| system(&error))?;
-        let decisions = DecisionLog::start(
-            &opened.data_dir,
-            settings.decisions_max_rows,
-            settings.decisions_per_second,
-            Arc::clone(&opened.clock),
-        )?;
-        let decisions = Arc::new(decisions);
+        let limits = decisions::Limits {
+            max_rows: settings.decisions_max_rows,
+            per_second: settings.decisions_per_second,
+            accepted_one_in: settings.accepted_one_in,
+        };
+        let decisions = Arc::new(DecisionLog::start(&opened.data_dir, limits, Arc::clone(&opened.clock))?);
         let sink: Arc<dyn DecisionSink> = Arc::clone(&decisions) as _;
         let per_second = settings.authenticate.logged_refusals_per_second;
         let recorder = Recorder::new(Arc::clone(metrics), sink, Arc::clone(&opened.clock), per_second);

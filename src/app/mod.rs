@@ -52,6 +52,8 @@ pub struct Settings {
     pub decisions_per_second: u32,
     /// Most rows of the decision log.
     pub decisions_max_rows: u64,
+    /// Each so many-th acceptance kept one by one; 0 keeps none.
+    pub accepted_one_in: u32,
     /// The key that signs the audit trail; beside the database by default.
     pub audit_key: Option<PathBuf>,
     /// A file that each checkpoint of the trail is appended to.

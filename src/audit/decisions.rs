@@ -1,19 +1,32 @@
 //! Decisions as they are recorded for auditors, off the answer path (rule R11).
 
-use crate::domain::{AppId, CredentialId, Reason, TenantId, UserId};
+use std::net::IpAddr;
 
-/// One decision.
+use crate::domain::{AppId, Credential, CredentialId, Reason, TenantId, UserId};
+
+/// One decision. It borrows what it tells of, because most are counted and copied nowhere.
 pub enum DecisionRecord<'a> {
-    /// A yes; counted.
-    Accepted,
+    /// A yes.
+    Accepted {
+        /// The credential that was presented.
+        credential: &'a Credential,
+        /// At which point of the request.
+        stage: &'static str,
+        /// The client's address, where it is known for certain.
+        remote: Option<IpAddr>,
+        /// The host's id of the request.
+        request_id: &'a str,
+    },
     /// A no.
     Refused {
         /// Why.
         reason: Reason,
-        /// At which point of the request.
+        /// At which point of the request; empty where its message was never read.
         stage: &'static str,
         /// Whose credential it was, where the presented id named one.
         known: Option<(CredentialId, TenantId, AppId, UserId)>,
+        /// The client's address, where it is known for certain.
+        remote: Option<IpAddr>,
         /// The host's id of the request.
         request_id: &'a str,
     },

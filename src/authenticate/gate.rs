@@ -135,9 +135,13 @@ impl Gate {
         self.state.load_full()
     }
 
-    /// Counts a refusal that was made before the credential could be looked at.
+    /// Counts a refusal that was made before the credential could be looked at. While closed there is no decision log to
+    /// write it to.
     pub fn refused_unread(&self, reason: Reason) {
         self.metrics.refused(reason as usize, KindLabel::None, 0);
+        if let State::Open { authenticator, .. } = &**self.state.load() {
+            authenticator.refused_unread(reason);
+        }
     }
 
     /// The metrics of the process.

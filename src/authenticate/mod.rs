@@ -337,6 +337,11 @@ impl Authenticator {
         answer(Decision::Deny(refused.reason.into()))
     }
 
+    /// Records a refusal that was made before the credential could be looked at.
+    pub fn refused_unread(&self, reason: Reason) {
+        self.recorder.refused_unread(reason);
+    }
+
     fn elapsed_ns(&self, started_ns: u64) -> u64 {
         self.clock.boot_ns().saturating_sub(started_ns)
     }

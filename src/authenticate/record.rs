@@ -93,7 +93,12 @@ impl Recorder {
     /// A yes.
     pub fn accepted(&self, entry: &Entry, attempt: &Attempt<'_>, duration_ns: u64) {
         self.metrics.accepted(duration_ns);
-        self.decisions.record(&DecisionRecord::Accepted);
+        self.decisions.record(&DecisionRecord::Accepted {
+            credential: entry.verified().credential(),
+            stage: attempt.stage.as_str(),
+            remote: attempt.remote,
+            request_id: attempt.request_id,
+        });
         if tracing::enabled!(tracing::Level::DEBUG) || duration_ns > SLOW_NS {
             let credential = entry.verified().credential();
             macro_rules! line {
@@ -120,6 +125,12 @@ impl Recorder {
         }
     }
 
+    /// A no to a message that was not read. Its metric is the gate's, which counts them without an authenticator too.
+    pub fn refused_unread(&self, reason: Reason) {
+        let record = DecisionRecord::Refused { reason, stage: "", known: None, remote: None, request_id: "" };
+        self.decisions.record(&record);
+    }
+
     /// A no.
     pub fn refused(
         &self,
@@ -143,6 +154,7 @@ impl Recorder {
             reason: refused.reason,
             stage: attempt.stage.as_str(),
             known: known.map(|row| (row.id, row.tenant, row.app, row.user)),
+            remote: attempt.remote,
             request_id: attempt.request_id,
         });
         if let Some(text) = refused.reason.alarm() {

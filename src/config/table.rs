@@ -187,7 +187,14 @@ pub static SETTINGS: &[Setting] = &[
         kind: number(0, 100_000),
         default: "100",
         scope: Scope::LocalOnly,
-        doc: "Refusals of known credentials kept one by one each second; everything else is counted by reason and second.",
+        doc: "Refusals of known credentials kept one by one each second; everything else is counted by reason, source and second.",
+    },
+    Setting {
+        key: "audit.accepted_one_in",
+        kind: number(0, 1_000_000),
+        default: "0",
+        scope: Scope::LocalOnly,
+        doc: "Each so many-th acceptance is kept one by one in the decision log, with credential, App and User; the rest are counted. 0 keeps none, 1 all, which a busy gateway fills the log with.",
     },
     Setting {
         key: "log.level",

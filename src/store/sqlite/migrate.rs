@@ -71,14 +71,23 @@ pub fn status(path: &Path) -> Result<usize, MigrateError> {
 /// # Errors
 /// When the schema is newer than ours, or a migration fails.
 pub fn up(connection: &mut Connection, path: &Path) -> Result<(), MigrateError> {
+    apply(connection, path, MIGRATIONS)
+}
+
+/// The same with the migrations of any database.
+pub(super) fn apply(
+    connection: &mut Connection,
+    path: &Path,
+    migrations: &[(&'static str, &'static str)],
+) -> Result<(), MigrateError> {
     let failed =
         |migration: &'static str| move |source| MigrateError::Failed { path: path.to_owned(), migration, source };
     loop {
         let found = version(connection).map_err(failed("reading the version"))?;
-        if found > MIGRATIONS.len() {
-            return Err(MigrateError::Newer { path: path.to_owned(), found, known: MIGRATIONS.len() });
+        if found > migrations.len() {
+            return Err(MigrateError::Newer { path: path.to_owned(), found, known: migrations.len() });
         }
-        let Some((name, sql)) = MIGRATIONS.get(found).copied() else { return Ok(()) };
+        let Some((name, sql)) = migrations.get(found).copied() else { return Ok(()) };
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed(name))?;
         // Another process may have been faster: look again under the lock.
         if version(&transaction).map_err(failed(name))? == found {
