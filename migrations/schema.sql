@@ -6,6 +6,11 @@ CREATE INDEX credentials_of_tenant ON credentials (tenant_id, created_at_ms, id)
 
 CREATE INDEX handles_of_credential ON handles (row_id);
 
+CREATE UNIQUE INDEX operators_by_certificate ON operators (certificate)
+  WHERE certificate IS NOT NULL AND revoked_at_ms IS NULL;
+
+CREATE INDEX requests_by_age ON requests (at_ms);
+
 CREATE INDEX users_of_tenant ON users (tenant_id, user_id);
 
 CREATE TABLE app_llms (
@@ -28,7 +33,7 @@ CREATE TABLE apps (
   monthly_budget REAL    NOT NULL,
   rate_limit     INTEGER NOT NULL,
   metadata       TEXT    NOT NULL,
-  generation     INTEGER NOT NULL,
+  generation     INTEGER NOT NULL, owner_user_id INTEGER CHECK (owner_user_id BETWEEN 1 AND 4294967295),
   PRIMARY KEY (realm, app_id)
 );
 
@@ -120,7 +125,7 @@ CREATE TABLE operators (
   row_mac       BLOB    NOT NULL CHECK (length(row_mac) = 32),
   created_at_ms INTEGER NOT NULL,
   revoked_at_ms INTEGER
-) WITHOUT ROWID;
+, certificate BLOB CHECK (certificate IS NULL OR length(certificate) = 32)) WITHOUT ROWID;
 
 CREATE TABLE peppers (
   fingerprint   BLOB    NOT NULL PRIMARY KEY CHECK (length(fingerprint) = 16),
@@ -139,6 +144,17 @@ CREATE TABLE processes (
   heartbeat_at_ms INTEGER NOT NULL,
   PRIMARY KEY (boot_id, pid)
 );
+
+CREATE TABLE requests (
+  actor        TEXT    NOT NULL,
+  tenant_id    BLOB    NOT NULL CHECK (length(tenant_id) = 16),
+  method       TEXT    NOT NULL,
+  request_id   TEXT    NOT NULL,
+  request_hash BLOB    NOT NULL CHECK (length(request_hash) = 32),
+  resource     TEXT    NOT NULL,
+  at_ms        INTEGER NOT NULL,
+  PRIMARY KEY (actor, tenant_id, method, request_id)
+) WITHOUT ROWID;
 
 CREATE TABLE store_meta (
   id                 INTEGER PRIMARY KEY CHECK (id = 1),

@@ -64,7 +64,8 @@ fn worker() {
             }
             2 if !live.is_empty() => {
                 let old = live.remove(0);
-                let request = RotateRequest { grace_ms: 3_600_000, expires_at_ms: None, cost: DEFAULT_COST, etag: None };
+                let request =
+                    RotateRequest { grace_ms: 3_600_000, expires_at_ms: None, cost: DEFAULT_COST, etag: None };
                 let rotated = admin.rotate_key(old, request).unwrap();
                 say(format!("rotated {old} {}", rotated.new.credential.id));
                 live.push(rotated.new.credential.id);

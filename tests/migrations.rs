@@ -35,6 +35,9 @@ const FROZEN: &[(&str, &str)] = &[
     ("sqlite/0011_create_handles.sql", "4ec734506501a94bff34c8a329d45d55216dff1d200622c717c23b621ba89295"),
     ("sqlite/0012_number_credentials.sql", "3a6c0398bd38d705783c8d241c0a4c47d2220003ef75f99a0a0a9e4fbc7f3c13"),
     ("sqlite/0013_sign_audit_events.sql", "196f7871e51b279cafda50d8998abf679edab4fc1ebd5608b52be488e66920f0"),
+    ("sqlite/0014_add_operator_certificates.sql", "84a93b627359f155682bdf9c1b21b8253bf23a3b36d9a7311ee26c2f7b3f70f0"),
+    ("sqlite/0015_create_requests.sql", "d352c12557da5b2314d1e9ab1d9e6945d1c8cc0c9d5f5b2de4c41a8f5640adc7"),
+    ("sqlite/0016_add_app_owners.sql", "5be4b8dcdd94156f4fba5769bc4ef10f7cb50901e58988d784bc235dae4a8129"),
 ];
 
 fn root() -> PathBuf {

@@ -55,9 +55,9 @@ pub fn load(data: &std::path::Path, plan: &Plan) -> Loaded {
     let options = OpenOptions { dev: true, kind: ProcessKind::Command, clock: clock.clone(), entropy: entropy.clone() };
     let store = SqliteStore::create(data, "host", tagger.fingerprint(), &event(), options).expect("a store");
     let tenant = TenantId::random(&*entropy).expect("an id");
-    store.tenants().create(&tenant_row(tenant), event()).expect("a tenant");
-    store.apps().add(&app_row(tenant, AppId::new(7).expect("an id")), event()).expect("an App");
-    store.users().add(&user_row(tenant, UserId::new(9).expect("an id")), event()).expect("a User");
+    store.tenants().create(&tenant_row(tenant), event().into()).expect("a tenant");
+    store.apps().add(&app_row(tenant, AppId::new(7).expect("an id")), event().into()).expect("an App");
+    store.users().add(&user_row(tenant, UserId::new(9).expect("an id")), event().into()).expect("a User");
 
     let mut loaded = Loaded { keys: Vec::with_capacity(plan.sampled), hashed: Vec::with_capacity(plan.hashed) };
     let every = (plan.keys / plan.sampled.max(1)).max(1);
@@ -139,6 +139,7 @@ fn app_row(tenant: TenantId, id: AppId) -> App {
         name: "Shop".into(),
         description: String::new(),
         owner_email: "ops@acme.example".into(),
+        owner: None,
         active: true,
         monthly_budget: 0.0,
         rate_limit: 0,

@@ -1,16 +1,16 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::domain::event::Actor;
-use crate::store::Store as _;
-use crate::store::Page;
-use crate::verify::keyring::Keyring;
 use crate::clock::{ManualClock, SystemEntropy};
 use crate::domain::credential::RevocationReason;
+use crate::domain::event::Actor;
 use crate::domain::{AppId, CredentialId, Environment, LlmGrant, LlmGrants, LlmId, Status, TenantStatus, UserId};
 use crate::secret::Secret;
+use crate::store::Page;
+use crate::store::Store as _;
 use crate::store::fake::{FakeStore, Fault};
 use crate::verify::argon;
+use crate::verify::keyring::Keyring;
 use crate::verify::tag::Tagger;
 
 pub(super) struct World {

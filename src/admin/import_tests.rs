@@ -36,9 +36,8 @@ fn sha256(key: &str) -> Vec<u8> {
 }
 
 fn rows(world: &World) -> Vec<Credential> {
-    let mut rows = Vec::new();
-    world.admin.each_key("acme", |row| rows.push(row)).unwrap();
-    rows
+    let page = crate::store::Page { after: None, limit: 1_000 };
+    world.admin.list_keys("acme", &crate::admin::KeyFilter::default(), page).unwrap().rows
 }
 
 #[test]

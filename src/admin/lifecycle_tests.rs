@@ -4,6 +4,7 @@ use super::tests::{request, world};
 use super::*;
 use crate::domain::Status;
 use crate::domain::credential::RevocationReason;
+use crate::store::Store as _;
 
 const HOUR_MS: i64 = 3_600_000;
 

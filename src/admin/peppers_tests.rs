@@ -56,7 +56,7 @@ fn a3_after_a_rotation_new_rows_get_the_new_pepper_and_old_ones_stay_good() {
     let changed = KeyChanges { label: Some("x".into()), ..KeyChanges::default() };
     let kept = world.admin.change_key(old.id, &changed).unwrap();
     assert_eq!(kept.verifier.pepper, world.first, "sealed under the pepper that its tag is under");
-    assert_eq!(world.admin.keyring.ring().is_genuine(&kept), Some(true));
+    assert_eq!(world.admin.backend.keyring.ring().is_genuine(&kept), Some(true));
     let operator = world.store.operators().look_up(operator.id).unwrap().unwrap();
     assert_eq!(operator.verifier.pepper, second);
     assert!(operator.verifier.tag.is_none(), "its token was not at hand");
@@ -82,8 +82,8 @@ fn a3_a_pepper_is_retired_only_when_no_row_names_it() {
     assert_eq!(world.admin.retire_pepper(world.first, true).unwrap().resealed, 1);
     let row = world.admin.key(used).unwrap();
     assert!(row.verifier.tag.is_none() && row.verifier.pepper == second);
-    assert_eq!(world.admin.keyring.ring().is_genuine(&row), Some(true));
-    assert!(world.admin.keyring.ring().of(world.first).is_none());
+    assert_eq!(world.admin.backend.keyring.ring().is_genuine(&row), Some(true));
+    assert!(world.admin.backend.keyring.ring().of(world.first).is_none());
     let back = world.store.peppers().add(world.first, event(&world.admin));
     assert!(matches!(back, Err(StoreError::Exists { .. })), "a retired one does not come back");
 }
@@ -119,6 +119,6 @@ fn r11_a_key_under_a_lost_pepper_can_still_be_revoked_and_nothing_else() {
     assert!(matches!(admin.change_key(id, &KeyChanges::default()), Err(AdminError::PepperMissing(_))));
     admin.revoke_key(id, RevocationReason::KeyCompromise).unwrap();
     let row = admin.key(id).unwrap();
-    assert_eq!(admin.keyring.ring().is_genuine(&row), Some(true));
+    assert_eq!(admin.backend.keyring.ring().is_genuine(&row), Some(true));
     assert_eq!(row.user, UserId::new(9).unwrap());
 }

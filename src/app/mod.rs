@@ -1,11 +1,11 @@
 //! The only place where concrete types meet: settings become a store, a pepper, an authenticator, a
 //! process that serves.
 //!
-//! [`open()`] is for everybody; [`engine`] keeps an authenticator going beside its change feed; [`plugin`], [`serve`],
-//! [`init`] and [`authenticate`] are what a process can be.
+//! [`open()`] is for everybody; [`engine`] keeps an authenticator going beside its change feed; [`office`] is what is
+//! administered; [`plugin`], [`serve`] and [`init`] are what a process can be.
 
 pub mod audit_key;
-pub mod authenticate;
+pub mod decisions;
 pub mod dev;
 pub mod doctor;
 pub mod engine;
@@ -139,7 +139,9 @@ impl Opened {
         let (store, keyring) = (Arc::clone(&self.store) as _, Arc::clone(&self.keyring));
         let backend = Backend::new(store, keyring, Arc::clone(&self.clock), Arc::clone(&self.entropy), self.llm_grants);
         let (key, clock) = (self.audit_key.clone(), Arc::clone(&self.clock));
-        backend.with_trail_keys(Arc::new(audit_key::FileKeys::new(key, Arc::clone(&self.store), clock)))
+        let keys = audit_key::FileKeys::new(key, Arc::clone(&self.store), clock);
+        let decisions = decisions::FileDecisions(self.data_dir.clone());
+        backend.with_trail_keys(Arc::new(keys)).with_decisions(Arc::new(decisions))
     }
 }
 

@@ -124,13 +124,14 @@ impl World {
             generation: Generation(1),
             created_at_ms: 1,
         };
-        Tenants::create(&*self.store, &tenant, event()).unwrap();
+        Tenants::create(&*self.store, &tenant, event().into()).unwrap();
         let app = App {
             tenant: TENANT,
             id: app_id(),
             name: "Shop".into(),
             description: String::new(),
             owner_email: "ops@acme.example".into(),
+            owner: None,
             active: true,
             monthly_budget: 0.0,
             rate_limit: 0,
@@ -141,7 +142,7 @@ impl World {
             ],
             generation: Generation(1),
         };
-        Apps::add(&*self.store, &app, event()).unwrap();
+        Apps::add(&*self.store, &app, event().into()).unwrap();
         let user = User {
             tenant: TENANT,
             id: user_id(),
@@ -151,7 +152,7 @@ impl World {
             metadata: std::collections::BTreeMap::new(),
             generation: Generation(1),
         };
-        Users::add(&*self.store, &user, event()).unwrap();
+        Users::add(&*self.store, &user, event().into()).unwrap();
     }
 
     /// Issues a key whose row `shape` may change before it is sealed.
@@ -199,7 +200,7 @@ impl World {
         };
         shape(&mut row);
         row.row_mac = self.tagger.credential_mac(&row);
-        Credentials::issue(&*self.store, &row, event()).unwrap();
+        Credentials::issue(&*self.store, &row, event().into()).unwrap();
     }
 
     /// A well-formed key for an id, with a secret that is not its own.

@@ -57,6 +57,7 @@ pub(crate) fn app(tenant: TenantId, id: u32) -> App {
         name: "Shop".to_owned(),
         description: "d".to_owned(),
         owner_email: "ops@acme.example".to_owned(),
+        owner: UserId::new(9),
         active: true,
         monthly_budget: 12.5,
         rate_limit: 60,
@@ -117,10 +118,10 @@ fn told(row: &Credential) -> String {
 }
 
 fn furnished(store: &dyn Store) {
-    store.tenants().create(&tenant(ACME, "acme"), event()).unwrap();
-    store.tenants().create(&tenant(GLOBEX, "globex"), event()).unwrap();
-    store.apps().add(&app(ACME, 7), event()).unwrap();
-    store.users().add(&user(ACME, 9), event()).unwrap();
+    store.tenants().create(&tenant(ACME, "acme"), event().into()).unwrap();
+    store.tenants().create(&tenant(GLOBEX, "globex"), event().into()).unwrap();
+    store.apps().add(&app(ACME, 7), event().into()).unwrap();
+    store.users().add(&user(ACME, 9), event().into()).unwrap();
 }
 
 fn page<K>(limit: u32) -> Page<K> {
@@ -134,13 +135,13 @@ fn rows_come_back_as_they_went_in(store: &dyn Store) {
     assert_eq!(store.apps().by_id(ACME, AppId::new(7).unwrap()).unwrap(), Some(app(ACME, 7)));
     assert_eq!(store.users().by_id(ACME, UserId::new(9).unwrap()).unwrap(), Some(user(ACME, 9)));
     let mut row = credential(ACME, 1, 100);
-    store.credentials().issue(&row, event()).unwrap();
+    store.credentials().issue(&row, event().into()).unwrap();
     assert_eq!(told(&store.credentials().by_id(ACME, row.id).unwrap().unwrap()), told(&row));
     row.id = CredentialId::from_bytes([9; 16]);
     row.verifier.tag = None;
     row.status = Status::Revoked { at_ms: 5, reason: RevocationReason::Superseded };
     (row.not_before_ms, row.expires_at_ms) = (None, None);
-    store.credentials().issue(&row, event()).unwrap();
+    store.credentials().issue(&row, event().into()).unwrap();
     assert_eq!(told(&store.credentials().look_up(row.id).unwrap().row.unwrap()), told(&row));
 }
 
@@ -159,24 +160,24 @@ fn what_is_not_there_is_none(store: &dyn Store) {
 fn r3_what_is_another_tenants_reads_as_not_there_and_its_ids_are_taken(store: &dyn Store) {
     furnished(store);
     let (app_id, user_id) = (AppId::new(7).unwrap(), UserId::new(9).unwrap());
-    store.credentials().issue(&credential(ACME, 1, 100), event()).unwrap();
+    store.credentials().issue(&credential(ACME, 1, 100), event().into()).unwrap();
     assert!(store.apps().by_id(GLOBEX, app_id).unwrap().is_none());
     assert!(store.users().by_id(GLOBEX, user_id).unwrap().is_none());
     assert!(store.credentials().by_id(GLOBEX, CredentialId::from_bytes([1; 16])).unwrap().is_none());
     assert!(store.apps().list(GLOBEX, &page(10)).unwrap().is_empty());
     assert!(store.credentials().list(GLOBEX, &page(10)).unwrap().is_empty());
-    assert!(matches!(store.apps().add(&app(GLOBEX, 7), event()), Err(StoreError::Exists { .. })));
-    assert!(matches!(store.users().add(&user(GLOBEX, 9), event()), Err(StoreError::Exists { .. })));
+    assert!(matches!(store.apps().add(&app(GLOBEX, 7), event().into()), Err(StoreError::Exists { .. })));
+    assert!(matches!(store.users().add(&user(GLOBEX, 9), event().into()), Err(StoreError::Exists { .. })));
     assert!(matches!(store.apps().remove(GLOBEX, app_id, event()), Err(StoreError::Missing { .. })));
     assert!(matches!(store.users().remove(GLOBEX, user_id, event()), Err(StoreError::Missing { .. })));
     assert!(store.apps().update(&app(GLOBEX, 7), Generation(7), event()).is_err());
     let linked = store.credentials().linked(GLOBEX, app_id, user_id).unwrap().row;
     assert!(linked.tenant.is_some() && linked.app.is_none() && linked.user.is_none());
     let mut foreign = credential(GLOBEX, 2, 100);
-    assert!(matches!(store.credentials().issue(&foreign, event()), Err(StoreError::Missing { what: "App" })));
+    assert!(matches!(store.credentials().issue(&foreign, event().into()), Err(StoreError::Missing { what: "App" })));
     foreign.app = AppId::new(20).unwrap();
-    store.apps().add(&app(GLOBEX, 20), event()).unwrap();
-    assert!(matches!(store.credentials().issue(&foreign, event()), Err(StoreError::Missing { what: "User" })));
+    store.apps().add(&app(GLOBEX, 20), event().into()).unwrap();
+    assert!(matches!(store.credentials().issue(&foreign, event().into()), Err(StoreError::Missing { what: "User" })));
 }
 
 fn an_update_needs_the_generation_that_was_read(store: &dyn Store) {
@@ -199,7 +200,7 @@ fn an_update_needs_the_generation_that_was_read(store: &dyn Store) {
     store.users().update(&changed, Generation(7), event()).unwrap();
     assert_eq!(store.users().by_id(ACME, changed.id).unwrap(), Some(changed));
     let mut changed = credential(ACME, 1, 100);
-    store.credentials().issue(&changed, event()).unwrap();
+    store.credentials().issue(&changed, event().into()).unwrap();
     changed.status = Status::Revoked { at_ms: 7, reason: RevocationReason::KeyCompromise };
     changed.generation = Generation(12);
     assert!(conflict(store.credentials().update(&changed, stale, event())));
@@ -211,21 +212,21 @@ fn an_update_needs_the_generation_that_was_read(store: &dyn Store) {
 fn what_exists_is_not_made_again(store: &dyn Store) {
     furnished(store);
     assert!(matches!(
-        store.tenants().create(&tenant(TenantId::from_bytes([3; 16]), "acme"), event()),
+        store.tenants().create(&tenant(TenantId::from_bytes([3; 16]), "acme"), event().into()),
         Err(StoreError::Exists { .. })
     ));
-    assert!(matches!(store.apps().add(&app(ACME, 7), event()), Err(StoreError::Exists { .. })));
-    store.credentials().issue(&credential(ACME, 1, 100), event()).unwrap();
-    assert!(matches!(store.credentials().issue(&credential(ACME, 1, 100), event()), Err(StoreError::Exists { .. })));
+    assert!(matches!(store.apps().add(&app(ACME, 7), event().into()), Err(StoreError::Exists { .. })));
+    store.credentials().issue(&credential(ACME, 1, 100), event().into()).unwrap();
+    assert!(matches!(store.credentials().issue(&credential(ACME, 1, 100), event().into()), Err(StoreError::Exists { .. })));
     let nobody = TenantId::from_bytes([9; 16]);
-    assert!(matches!(store.apps().add(&app(nobody, 30), event()), Err(StoreError::Missing { .. })));
-    assert!(matches!(store.users().add(&user(nobody, 30), event()), Err(StoreError::Missing { .. })));
+    assert!(matches!(store.apps().add(&app(nobody, 30), event().into()), Err(StoreError::Missing { .. })));
+    assert!(matches!(store.users().add(&user(nobody, 30), event().into()), Err(StoreError::Missing { .. })));
 }
 
 fn listings_are_ordered_and_go_on_after_a_key(store: &dyn Store) {
     furnished(store);
     for (id, at) in [(3, 200), (1, 300), (2, 200)] {
-        store.credentials().issue(&credential(ACME, id, at), event()).unwrap();
+        store.credentials().issue(&credential(ACME, id, at), event().into()).unwrap();
     }
     let ids = |rows: Vec<Credential>| rows.iter().map(|row| row.id.as_bytes()[0]).collect::<Vec<_>>();
     assert_eq!(ids(store.credentials().list(ACME, &page(10)).unwrap()), [2, 3, 1]);
@@ -233,7 +234,7 @@ fn listings_are_ordered_and_go_on_after_a_key(store: &dyn Store) {
     let after = first.last().map(|row| (row.created_at_ms, row.id));
     assert_eq!(ids(store.credentials().list(ACME, &Page { after, limit: 1 }).unwrap()), [3]);
     for id in [5, 100] {
-        store.apps().add(&app(ACME, id), event()).unwrap();
+        store.apps().add(&app(ACME, id), event().into()).unwrap();
     }
     let apps = |after: Option<u32>| {
         let page = Page { after: after.and_then(AppId::new), limit: 2 };
@@ -252,7 +253,7 @@ fn listings_are_ordered_and_go_on_after_a_key(store: &dyn Store) {
 
 fn a_removed_app_leaves_its_credentials_and_its_id_is_free(store: &dyn Store) {
     furnished(store);
-    store.credentials().issue(&credential(ACME, 1, 100), event()).unwrap();
+    store.credentials().issue(&credential(ACME, 1, 100), event().into()).unwrap();
     let (app_id, user_id) = (AppId::new(7).unwrap(), UserId::new(9).unwrap());
     store.apps().remove(ACME, app_id, event()).unwrap();
     store.users().remove(ACME, user_id, event()).unwrap();
@@ -260,15 +261,15 @@ fn a_removed_app_leaves_its_credentials_and_its_id_is_free(store: &dyn Store) {
     let linked = store.credentials().linked(ACME, app_id, user_id).unwrap().row;
     assert!(linked.tenant.is_some() && linked.app.is_none() && linked.user.is_none());
     assert!(store.credentials().look_up(CredentialId::from_bytes([1; 16])).unwrap().row.is_some());
-    store.apps().add(&app(GLOBEX, 7), event()).unwrap();
+    store.apps().add(&app(GLOBEX, 7), event().into()).unwrap();
 }
 
 fn e4_a_mutation_that_fails_leaves_neither_event_nor_change(store: &dyn Store) {
     furnished(store);
     let before = (store.audit().head().unwrap(), store.feed().position().unwrap());
-    assert!(store.apps().add(&app(ACME, 7), event()).is_err());
+    assert!(store.apps().add(&app(ACME, 7), event().into()).is_err());
     assert!(store.tenants().update(&tenant(ACME, "acme"), Generation(99), event()).is_err());
-    assert!(store.credentials().issue(&credential(GLOBEX, 1, 1), event()).is_err());
+    assert!(store.credentials().issue(&credential(GLOBEX, 1, 1), event().into()).is_err());
     assert!(store.users().remove(GLOBEX, UserId::MAX, event()).is_err());
     assert_eq!((store.audit().head().unwrap(), store.feed().position().unwrap()), before);
 }
@@ -307,13 +308,14 @@ fn r8_the_feed_tells_each_change_once_in_order(store: &dyn Store) {
     assert_eq!(store.feed().news(now).unwrap(), News::Nothing);
     // A row is read at the position of its own snapshot.
     assert_eq!(store.credentials().linked(ACME, AppId::MAX, UserId::MAX).unwrap().position, now);
-    store.credentials().issue(&credential(ACME, 1, 1), event()).unwrap();
+    store.credentials().issue(&credential(ACME, 1, 1), event().into()).unwrap();
     let read = store.credentials().look_up(CredentialId::from_bytes([1; 16])).unwrap();
     assert_eq!(read.position, store.feed().position().unwrap());
 }
 
 fn operators_are_found_by_id_and_names_are_used_once(store: &dyn Store) {
     let operator = |id: u8, name: &str| Operator {
+        certificate: None,
         id: CredentialId::from_bytes([id; 16]),
         name: name.to_owned(),
         role: Role::Issuer,
@@ -324,12 +326,57 @@ fn operators_are_found_by_id_and_names_are_used_once(store: &dyn Store) {
         created_at_ms: 4,
         revoked_at_ms: Some(5),
     };
-    store.operators().add(&operator(1, "ann"), event()).unwrap();
-    store.operators().add(&operator(2, "bob"), event()).unwrap();
-    assert!(matches!(store.operators().add(&operator(3, "ann"), event()), Err(StoreError::Exists { .. })));
+    store.operators().add(&operator(1, "ann"), event().into()).unwrap();
+    store.operators().add(&operator(2, "bob"), event().into()).unwrap();
+    assert!(matches!(store.operators().add(&operator(3, "ann"), event().into()), Err(StoreError::Exists { .. })));
     let found = store.operators().look_up(CredentialId::from_bytes([1; 16])).unwrap().unwrap();
     assert_eq!(format!("{found:?}"), format!("{:?}", operator(1, "ann")));
     assert_eq!(store.operators().list().unwrap().len(), 2);
+    let with = |id: u8, name: &str, certificate: [u8; 32], revoked_at_ms| {
+        let row = operator(id, name);
+        Operator { certificate: Some(certificate), revoked_at_ms, role: Role::Owner, tenants: Vec::new(), ..row }
+    };
+    // A certificate is one operator's, until that one is revoked.
+    let by = |certificate: [u8; 32]| store.operators().by_certificate(&certificate).unwrap().map(|row| row.name);
+    store.operators().add(&with(4, "dan", [7; 32], None), event().into()).unwrap();
+    assert_eq!((by([7; 32]).as_deref(), by([8; 32])), (Some("dan"), None));
+    let taken = store.operators().add(&with(5, "eve", [7; 32], None), event().into());
+    assert!(matches!(taken, Err(StoreError::Exists { what: "certificate" })), "{taken:?}");
+    store.operators().add(&with(6, "fay", [9; 32], None), event().into()).unwrap();
+    store.operators().revoke(&with(4, "dan", [7; 32], Some(9)), Generation(3), event()).unwrap();
+    assert_eq!(by([7; 32]), None);
+    store.operators().add(&with(5, "eve", [7; 32], None), event().into()).unwrap();
+    assert_eq!(by([7; 32]).as_deref(), Some("eve"));
+}
+
+fn a_request_is_noted_with_what_it_made_or_not_at_all(store: &dyn Store) {
+    let once = |hash: u8, resource: &str| {
+        Some(Once { tenant: Some(ACME), method: "CreateTenant", hash: [hash; 32], resource: resource.to_owned() })
+    };
+    let find = |actor: &str, tenant, method: &str, request_id: &str| {
+        let key = RequestKey { actor, tenant, method, request_id };
+        store.requests().find(&key).unwrap()
+    };
+    let record = |once| Record { event: event(), once };
+    store.tenants().create(&tenant(ACME, "acme"), record(once(1, "acme"))).unwrap();
+    assert_eq!(find("system", Some(ACME), "CreateTenant", "request"), Some(([1; 32], "acme".to_owned())));
+    for (actor, of, method, id) in [
+        ("studio", Some(ACME), "CreateTenant", "request"),
+        ("system", None, "CreateTenant", "request"),
+        ("system", Some(GLOBEX), "CreateTenant", "request"),
+        ("system", Some(ACME), "CreateApp", "request"),
+        ("system", Some(ACME), "CreateTenant", "other"),
+    ] {
+        assert_eq!(find(actor, of, method, id), None);
+    }
+    let again = store.tenants().create(&tenant(GLOBEX, "globex"), record(once(2, "globex")));
+    assert!(matches!(again, Err(StoreError::Exists { what: "request" })), "{again:?}");
+    assert!(store.tenants().by_slug("globex").unwrap().is_none(), "nothing was made");
+    let events = store.audit().list(0, 100).unwrap().len();
+    let free = Some(Once { tenant: None, ..once(3, "acme").unwrap() });
+    assert!(store.tenants().create(&tenant(ACME, "acme"), record(free)).is_err(), "the name is taken");
+    assert_eq!(find("system", None, "CreateTenant", "request"), None, "and so nothing is noted");
+    assert_eq!(store.audit().list(0, 100).unwrap().len(), events);
 }
 
 /// Makes one store of a kind and hands it to a test of the contract, with a way to listen to it.
@@ -375,11 +422,11 @@ fn listeners_hear_of_a_commit_before_the_caller<M: Maker>() {
     M::with(|store, listen| {
         let heard = Arc::new(Heard::default());
         listen(Arc::clone(&heard) as _);
-        store.tenants().create(&tenant(ACME, "acme"), event()).unwrap();
+        store.tenants().create(&tenant(ACME, "acme"), event().into()).unwrap();
         let last = heard.0.lock().unwrap().last().copied().unwrap();
         assert_eq!(last.subject, Subject::Tenant(ACME));
         assert_eq!(last.position, store.feed().position().unwrap());
-        assert!(store.tenants().create(&tenant(ACME, "acme"), event()).is_err());
+        assert!(store.tenants().create(&tenant(ACME, "acme"), event().into()).is_err());
         assert_eq!(heard.0.lock().unwrap().len(), 1, "nothing is told of what did not happen");
     });
 }
@@ -415,4 +462,5 @@ suite! {
     the_trail_chains_and_pages
     r8_the_feed_tells_each_change_once_in_order
     operators_are_found_by_id_and_names_are_used_once
+    a_request_is_noted_with_what_it_made_or_not_at_all
 }

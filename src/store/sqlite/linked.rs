@@ -10,14 +10,14 @@ use crate::store::{At, LinkedRows};
 
 const TENANT: usize = 1;
 const APP: usize = 10;
-const LLMS: usize = 20;
-const USER: usize = 21;
+const LLMS: usize = 21;
+const USER: usize = 22;
 
 /// Grants come as lines `ID` or `ID=SLUG`: no slug holds a line end (`admin::limits`), and what does not parse is corrupt.
 const LINKED: &str = "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'changes'), \
      t.id, t.slug, t.name, t.status, t.key_prefix, t.llm_grants, t.namespaces, t.generation, t.created_at_ms, \
      a.tenant_id, a.app_id, a.name, a.description, a.owner_email, a.active, a.monthly_budget, a.rate_limit, \
-     a.metadata, a.generation, \
+     a.metadata, a.generation, a.owner_user_id, \
      (SELECT group_concat(l.llm_id || coalesce('=' || l.llm_slug, ''), char(10)) \
      FROM app_llms AS l WHERE l.realm = ?4 AND l.app_id = a.app_id), \
      u.tenant_id, u.user_id, u.email, u.name, u.active, u.metadata, u.generation \

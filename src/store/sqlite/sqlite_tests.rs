@@ -39,9 +39,9 @@ fn options() -> OpenOptions {
 }
 
 fn furnish(store: &SqliteStore) {
-    store.tenants().create(&tenant(ACME, "acme"), event()).unwrap();
-    store.apps().add(&app(ACME, 7), event()).unwrap();
-    store.users().add(&user(ACME, 9), event()).unwrap();
+    store.tenants().create(&tenant(ACME, "acme"), event().into()).unwrap();
+    store.apps().add(&app(ACME, 7), event().into()).unwrap();
+    store.users().add(&user(ACME, 9), event().into()).unwrap();
 }
 
 #[test]
@@ -51,13 +51,13 @@ fn r8_what_one_process_commits_another_reads_and_is_told() {
     let start = other.position().unwrap();
     assert_eq!(other.feed().news(start).unwrap(), News::Nothing);
     furnish(&one);
-    one.credentials().issue(&credential(ACME, 1, 1), event()).unwrap();
+    one.credentials().issue(&credential(ACME, 1, 1), event().into()).unwrap();
     let id = CredentialId::from_bytes([1; 16]);
     assert!(other.credentials().look_up(id).unwrap().row.is_some());
     let News::Changes(changes) = other.feed().news(start).unwrap() else { panic!("there are news") };
     assert_eq!(changes.last().unwrap().subject, Subject::Credential(id));
     // And the other way round: both may write.
-    other.credentials().issue(&credential(ACME, 2, 1), event()).unwrap();
+    other.credentials().issue(&credential(ACME, 2, 1), event().into()).unwrap();
     assert!(one.credentials().look_up(CredentialId::from_bytes([2; 16])).unwrap().row.is_some());
     let trail = one.audit().list(0, 100).unwrap();
     assert!(trail.windows(2).all(|pair| pair[1].hash == chain::hash(&pair[0].hash, pair[1].sequence, &pair[1].event)));
@@ -71,7 +71,7 @@ fn r13_an_unknown_id_reads_another_row_and_never_gets_it() {
     let unknown = |n: u8| CredentialId::from_bytes([n; 16]);
     assert!(store.credentials().look_up(unknown(200)).unwrap().row.is_none(), "there is no row at all");
     for id in 1..5 {
-        store.credentials().issue(&credential(ACME, id, 1), event()).unwrap();
+        store.credentials().issue(&credential(ACME, id, 1), event().into()).unwrap();
     }
     drop(store);
     let store = file.open();
@@ -89,7 +89,7 @@ fn r8_reads_share_no_snapshot_and_the_feed_holds_none() {
     let (one, other) = (file.open(), file.open());
     furnish(&one);
     for id in 1..20 {
-        one.credentials().issue(&credential(ACME, id, 1), event()).unwrap();
+        one.credentials().issue(&credential(ACME, id, 1), event().into()).unwrap();
         let before = other.position().unwrap();
         assert!(other.credentials().look_up(CredentialId::from_bytes([id; 16])).unwrap().row.is_some(), "{id}");
         assert_eq!(other.feed().news(before).unwrap(), News::Nothing);
@@ -201,12 +201,12 @@ fn e4_a_change_whose_event_cannot_be_written_does_not_happen() {
     furnish(&store);
     let stop = "CREATE TRIGGER stop BEFORE INSERT ON audit_events BEGIN SELECT RAISE(ABORT, 'no'); END";
     file.raw().execute_batch(stop).unwrap();
-    assert!(store.credentials().issue(&credential(ACME, 1, 1), event()).is_err());
+    assert!(store.credentials().issue(&credential(ACME, 1, 1), event().into()).is_err());
     assert!(store.apps().remove(ACME, crate::domain::AppId::new(7).unwrap(), event()).is_err());
     assert!(store.credentials().look_up(CredentialId::from_bytes([1; 16])).unwrap().row.is_none());
     assert!(store.apps().by_id(ACME, crate::domain::AppId::new(7).unwrap()).unwrap().is_some());
     file.raw().execute_batch("DROP TRIGGER stop").unwrap();
-    store.credentials().issue(&credential(ACME, 1, 1), event()).unwrap();
+    store.credentials().issue(&credential(ACME, 1, 1), event().into()).unwrap();
 }
 
 #[test]
@@ -218,12 +218,12 @@ fn a_locked_database_is_an_error_in_bounded_time_and_reads_go_on() {
     raw.execute_batch("BEGIN IMMEDIATE").unwrap();
     let clock = SystemClock;
     let started = clock.boot_ns();
-    assert!(store.credentials().issue(&credential(ACME, 1, 1), event()).is_err());
+    assert!(store.credentials().issue(&credential(ACME, 1, 1), event().into()).is_err());
     let waited = Duration::from_nanos(clock.boot_ns() - started);
     assert!(waited >= Duration::from_secs(1) && waited < Duration::from_secs(10), "{waited:?}");
     assert!(store.tenants().by_id(ACME).unwrap().is_some());
     raw.execute_batch("ROLLBACK").unwrap();
-    store.credentials().issue(&credential(ACME, 1, 1), event()).unwrap();
+    store.credentials().issue(&credential(ACME, 1, 1), event().into()).unwrap();
 }
 
 #[test]
@@ -241,11 +241,11 @@ fn a_full_disk_is_an_error_that_changes_nothing_and_passes() {
     let mut large = user(ACME, 10);
     large.name = "x".repeat(1 << 20);
     let head = store.audit().head().unwrap();
-    let refused = store.users().add(&large, event()).unwrap_err();
+    let refused = store.users().add(&large, event().into()).unwrap_err();
     assert!(matches!(refused, StoreError::Failed { .. }), "{refused}");
     assert_eq!(store.audit().head().unwrap(), head);
     limit(1 << 30);
-    store.users().add(&large, event()).unwrap();
+    store.users().add(&large, event().into()).unwrap();
 }
 
 #[test]
@@ -263,7 +263,7 @@ fn corrupt_rows_are_errors_and_never_defaults() {
     let file = File::new();
     let store = file.open();
     furnish(&store);
-    store.credentials().issue(&credential(ACME, 1, 1), event()).unwrap();
+    store.credentials().issue(&credential(ACME, 1, 1), event().into()).unwrap();
     let id = CredentialId::from_bytes([1; 16]);
     for (column, value) in
         [("cidrs", "[\"anywhere\"]"), ("cidrs", "x"), ("scopes", "{"), ("app_id", "0"), ("row_mac", "")]
@@ -275,7 +275,7 @@ fn corrupt_rows_are_errors_and_never_defaults() {
         assert!(store.credentials().look_up(id).is_err(), "{column} = {value}");
         let good = credential(ACME, 1, 1);
         raw.execute_batch("DELETE FROM credentials; DELETE FROM verifiers").unwrap();
-        store.credentials().issue(&good, event()).unwrap();
+        store.credentials().issue(&good, event().into()).unwrap();
     }
 }
 
@@ -292,7 +292,7 @@ fn a_panic_in_a_mutation_takes_nothing_with_it() {
 fn a_closed_store_is_one_whole_file() {
     let file = File::new();
     let store = file.open();
-    store.tenants().create(&tenant(ACME, "acme"), event()).unwrap();
+    store.tenants().create(&tenant(ACME, "acme"), event().into()).unwrap();
     store.close().unwrap();
     let mut names: Vec<_> =
         std::fs::read_dir(file.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();

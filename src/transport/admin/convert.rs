@@ -3,6 +3,7 @@
 use prost_types::{FieldMask, Timestamp};
 
 use crate::admin::{AdminError, AdminResult};
+use crate::domain::hex;
 use crate::domain::{AppId, CredentialId, Environment, Generation, LlmGrants, LlmId, Role, TenantStatus, UserId};
 use crate::pb::admin::v1 as pb;
 use crate::verify::argon::{Cost, DEFAULT_COST};
@@ -75,15 +76,16 @@ pub(super) fn end_ms(moment: Option<&Timestamp>, in_seconds: u64, now_ms: i64) -
 
 /// What a row was when it was read, as text.
 pub(super) fn etag(generation: Generation) -> String {
-    format!("{:016x}", generation.0.cast_unsigned())
+    hex::encode(&generation.0.to_be_bytes())
 }
 
 pub(super) fn generation(etag: &str) -> AdminResult<Option<Generation>> {
     if etag.is_empty() {
         return Ok(None);
     }
-    let read = (etag.len() == 16).then(|| u64::from_str_radix(etag, 16).ok()).flatten();
-    read.map(|bits| Some(Generation(bits.cast_signed()))).ok_or_else(|| invalid("etag", "as it was read, or empty"))
+    let bytes = hex::decode(etag).and_then(|bytes| bytes.try_into().ok());
+    let bytes = bytes.ok_or_else(|| invalid("etag", "as it was read, or empty"))?;
+    Ok(Some(Generation(i64::from_be_bytes(bytes))))
 }
 
 /// A request id that may be stored and logged.
