@@ -29,7 +29,22 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &["fair_cache", "domain", "verify", "store", "directory", "audit", "secret", "clock", "telemetry"],
     ),
     ("admin", &["domain", "store", "directory", "verify", "authenticate", "audit", "secret", "clock", "telemetry"]),
-    ("transport", &["authenticate", "admin", "domain", "secret", "clock", "pb", "telemetry", "directory"]),
+    (
+        "transport",
+        &[
+            "authenticate",
+            "admin",
+            "audit",
+            "verify",
+            "store",
+            "domain",
+            "secret",
+            "clock",
+            "pb",
+            "telemetry",
+            "directory",
+        ],
+    ),
     ("config", &["verify", "app", "authenticate", "transport", "telemetry", "domain", "secret"]),
     ("plugin_client", &["pb", "secret", "clock"]),
     (

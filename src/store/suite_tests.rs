@@ -217,7 +217,10 @@ fn what_exists_is_not_made_again(store: &dyn Store) {
     ));
     assert!(matches!(store.apps().add(&app(ACME, 7), event().into()), Err(StoreError::Exists { .. })));
     store.credentials().issue(&credential(ACME, 1, 100), event().into()).unwrap();
-    assert!(matches!(store.credentials().issue(&credential(ACME, 1, 100), event().into()), Err(StoreError::Exists { .. })));
+    assert!(matches!(
+        store.credentials().issue(&credential(ACME, 1, 100), event().into()),
+        Err(StoreError::Exists { .. })
+    ));
     let nobody = TenantId::from_bytes([9; 16]);
     assert!(matches!(store.apps().add(&app(nobody, 30), event().into()), Err(StoreError::Missing { .. })));
     assert!(matches!(store.users().add(&user(nobody, 30), event().into()), Err(StoreError::Missing { .. })));

@@ -37,7 +37,8 @@ impl World {
     /// An operator, changed before its row is sealed, and its token.
     fn add(&self, name: &str, change: impl FnOnce(&mut Operator)) -> (Operator, Vec<u8>) {
         let id = CredentialId::random(&SystemEntropy).unwrap();
-        let minted: key_format::Minted<crate::secret::OperatorText> = key_format::mint(key_format::OPERATOR_PREFIX, None, id, &SystemEntropy).unwrap();
+        let minted: key_format::Minted<crate::secret::OperatorText> =
+            key_format::mint(key_format::OPERATOR_PREFIX, None, id, &SystemEntropy).unwrap();
         let verifier = crate::domain::Verifier {
             phc: argon::hash(CHEAP, minted.body(), &SystemEntropy).unwrap(),
             tag: Some(self.tagger.tag(CredentialKind::Operator, NO_TENANT, id, minted.body())),
