@@ -3,7 +3,7 @@
 use crate::admin::authority::Act;
 use crate::admin::pages::KeyPlace;
 use crate::admin::{Admin, AdminResult};
-use crate::domain::{Credential, Status};
+use crate::domain::{Action, Credential, Status, Subject};
 use crate::store::Page;
 
 /// Rows taken from the store at once.
@@ -16,8 +16,11 @@ impl Admin {
     /// # Errors
     /// When there is no such tenant, or the caller may not.
     pub fn export_keys(&self, tenant: &str, mut each: impl FnMut(Credential) -> bool) -> AdminResult<u64> {
-        let permit = self.permit(Act::Manage)?;
+        let permit = self.permit(Act::Govern)?;
         let (tenant, now_ms) = (permit.tenant(tenant)?, self.now_ms());
+        // Before the first row leaves.
+        let event = self.event(Action::CredentialsExported, Subject::Tenant(tenant.id), Some(tenant.id), Vec::new());
+        permit.store().audit().note(event)?;
         let (mut after, mut left_out) = (None::<KeyPlace>, 0);
         loop {
             let rows = permit.store().credentials().list(tenant.id, &Page { after, limit: CHUNK })?;

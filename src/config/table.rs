@@ -176,6 +176,13 @@ pub static SETTINGS: &[Setting] = &[
         doc: "A file that each checkpoint of the audit trail is appended to, on another machine if possible: what `latchkey audit verify --anchor` compares with.",
     },
     Setting {
+        key: "audit.min_retention_days",
+        kind: number(0, 36_500),
+        default: "90",
+        scope: Scope::LocalOnly,
+        doc: "Days of the audit trail that nobody can give up over the admin RPC, so that whoever has an owner's token cannot wipe out what was done with it.",
+    },
+    Setting {
         key: "audit.decisions_max_rows",
         kind: number(1_000, 100_000_000),
         default: "1000000",

@@ -16,6 +16,7 @@ mod page;
 mod status;
 mod streams;
 mod tenants;
+mod urgent;
 mod users;
 pub mod views;
 
@@ -40,6 +41,8 @@ pub trait Office: Send + Sync {
     fn backend(&self) -> Option<Backend>;
     /// What decides about requests, and proves operators.
     fn gate(&self) -> &Arc<Gate>;
+    /// Whether the process decides about requests, so that denying something here means something.
+    fn serves(&self) -> bool;
     /// How long the process has been up.
     fn uptime(&self) -> Duration;
     /// How it is.
@@ -51,6 +54,7 @@ pub(super) struct Desk {
     office: Arc<dyn Office>,
     peers: Peers,
     long_calls: Arc<tokio::sync::Semaphore>,
+    urgent: urgent::Urgent,
 }
 
 /// The service.
@@ -94,7 +98,8 @@ impl AdminRpc {
     /// Works on this, for these users of the machine.
     pub fn new(office: Arc<dyn Office>, peers: Peers) -> Self {
         let long_calls = Arc::new(tokio::sync::Semaphore::new(streams::LONG_CALLS));
-        Self { desk: Arc::new(Desk { office, peers, long_calls }) }
+        let urgent = urgent::Urgent::default();
+        Self { desk: Arc::new(Desk { office, peers, long_calls, urgent }) }
     }
 
     /// Who is calling.
@@ -220,7 +225,10 @@ fn caller(_: &Desk, admin: &Admin, _: pb::GetCallerRequest) -> AdminResult<pb::C
 
 /// The whole implementation: each unary method passes on to its function, and the rest is [`streams`].
 macro_rules! service {
-    ($($name:ident: $request:ident => $response:ident = $run:path;)+) => {
+    (
+        plain { $($name:ident: $request:ident => $response:ident = $run:path;)+ }
+        taking_back { $($taking:ident: $asked:ident => $answer:ident = $about:path, $undo:path;)+ }
+    ) => {
         #[tonic::async_trait]
         impl pb::admin_service_server::AdminService for AdminRpc {
             type ImportCredentialsStream = Stream<pb::ImportCredentialsResponse>;
@@ -255,41 +263,37 @@ macro_rules! service {
             $(async fn $name(&self, request: Request<pb::$request>) -> Result<Response<pb::$response>, Status> {
                 self.unary(stringify!($name), request, $run).await
             })+
+            $(async fn $taking(&self, request: Request<pb::$asked>) -> Result<Response<pb::$answer>, Status> {
+                self.urgently(stringify!($taking), request, $about, $undo).await
+            })+
         }
     };
 }
 
 service! {
+    plain {
     get_health: GetHealthRequest => Health = health;
     get_caller: GetCallerRequest => Caller = caller;
     create_tenant: CreateTenantRequest => CreateTenantResponse = tenants::create;
     get_tenant: GetTenantRequest => Tenant = tenants::get;
     list_tenants: ListTenantsRequest => ListTenantsResponse = tenants::list;
     update_tenant: UpdateTenantRequest => Tenant = tenants::update;
-    suspend_tenant: SuspendTenantRequest => Tenant = tenants::suspend;
-    resume_tenant: ResumeTenantRequest => Tenant = tenants::resume;
     create_app: CreateAppRequest => CreateAppResponse = apps::create;
     get_app: GetAppRequest => App = apps::get;
     list_apps: ListAppsRequest => ListAppsResponse = apps::list;
-    update_app: UpdateAppRequest => App = apps::update;
-    delete_app: DeleteAppRequest => DeleteAppResponse = apps::delete;
     create_user: CreateUserRequest => CreateUserResponse = users::create;
     get_user: GetUserRequest => User = users::get;
     list_users: ListUsersRequest => ListUsersResponse = users::list;
-    update_user: UpdateUserRequest => User = users::update;
-    delete_user: DeleteUserRequest => DeleteUserResponse = users::delete;
     issue_credential: IssueCredentialRequest => IssueCredentialResponse = credentials::issue;
     get_credential: GetCredentialRequest => Credential = credentials::get;
     list_credentials: ListCredentialsRequest => ListCredentialsResponse = credentials::list;
     update_credential: UpdateCredentialRequest => Credential = credentials::update;
     rotate_credential: RotateCredentialRequest => RotateCredentialResponse = credentials::rotate;
-    revoke_credential: RevokeCredentialRequest => RevokeCredentialResponse = credentials::revoke;
     explain_credential: ExplainCredentialRequest => ExplainCredentialResponse = explain::explain;
     test_credential: TestCredentialRequest => TestCredentialResponse = explain::test;
     create_operator: CreateOperatorRequest => CreateOperatorResponse = operators::create;
     get_operator: GetOperatorRequest => Operator = operators::get;
     list_operators: ListOperatorsRequest => ListOperatorsResponse = operators::list;
-    revoke_operator: RevokeOperatorRequest => RevokeOperatorResponse = operators::revoke;
     list_audit_events: ListAuditEventsRequest => ListAuditEventsResponse = audit::list;
     verify_audit_trail: VerifyAuditTrailRequest => VerifyAuditTrailResponse = audit::verify;
     create_audit_checkpoint: CreateAuditCheckpointRequest => AuditCheckpoint = audit::checkpoint;
@@ -297,4 +301,15 @@ service! {
     rotate_audit_key: RotateAuditKeyRequest => RotateAuditKeyResponse = audit::rotate_key;
     prune_audit_trail: PruneAuditTrailRequest => PruneAuditTrailResponse = audit::prune;
     list_decisions: ListDecisionsRequest => ListDecisionsResponse = audit::decisions;
+    }
+    taking_back {
+    suspend_tenant: SuspendTenantRequest => Tenant = tenants::suspends, tenants::suspend;
+    resume_tenant: ResumeTenantRequest => Tenant = tenants::resumes, tenants::resume;
+    update_app: UpdateAppRequest => App = apps::switches, apps::update;
+    delete_app: DeleteAppRequest => DeleteAppResponse = apps::deletes, apps::delete;
+    update_user: UpdateUserRequest => User = users::switches, users::update;
+    delete_user: DeleteUserRequest => DeleteUserResponse = users::deletes, users::delete;
+    revoke_credential: RevokeCredentialRequest => RevokeCredentialResponse = credentials::revokes, credentials::revoke;
+    revoke_operator: RevokeOperatorRequest => RevokeOperatorResponse = operators::revokes, operators::revoke;
+    }
 }
