@@ -26,6 +26,7 @@ impl Admin {
             let rows = permit.store().credentials().list(tenant.id, &Page { after, limit: CHUNK })?;
             let Some(last) = rows.last() else { return Ok(left_out) };
             after = Some((last.created_at_ms, last.id));
+            self.still_in_force()?;
             for row in rows {
                 if row.status != Status::Active || row.end_ms().is_some_and(|end| end <= now_ms) || row.decoy {
                     continue;

@@ -159,6 +159,9 @@ pub enum AdminError {
          other processes on the store do not know of it yet, and a restart of this one forgets it"
     )]
     DeniedHere,
+    /// Too much is asked at once.
+    #[error("{0}")]
+    Busy(&'static str),
     /// The server is not ready for this.
     #[error("{0}")]
     Unavailable(String),

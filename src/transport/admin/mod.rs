@@ -49,10 +49,17 @@ pub trait Office: Send + Sync {
     fn health(&self) -> Health;
 }
 
+/// Calls that run at once; more wait.
+const CALLS: usize = 16;
+/// How long a call waits for its turn.
+const TURN_LIMIT: Duration = Duration::from_secs(5);
+
 /// What every method has.
 pub(super) struct Desk {
     office: Arc<dyn Office>,
     peers: Peers,
+    /// Threads for calls, so that a flood of them takes neither memory nor those that what is urgent needs.
+    calls: Arc<tokio::sync::Semaphore>,
     long_calls: Arc<tokio::sync::Semaphore>,
     urgent: urgent::Urgent,
 }
@@ -94,12 +101,22 @@ asks! {
         GetAuditPublicKeyRequest ListDecisionsRequest
 }
 
+impl Desk {
+    /// A turn for a call that takes its time: few run at once.
+    fn long_call(&self) -> AdminResult<tokio::sync::OwnedSemaphorePermit> {
+        let turn = Arc::clone(&self.long_calls).try_acquire_owned();
+        turn.map_err(|_| {
+            AdminError::Busy("too many imports, exports and walks run already: try again when one has ended")
+        })
+    }
+}
+
 impl AdminRpc {
     /// Works on this, for these users of the machine.
     pub fn new(office: Arc<dyn Office>, peers: Peers) -> Self {
         let long_calls = Arc::new(tokio::sync::Semaphore::new(streams::LONG_CALLS));
-        let urgent = urgent::Urgent::default();
-        Self { desk: Arc::new(Desk { office, peers, long_calls, urgent }) }
+        let (calls, urgent) = (Arc::new(tokio::sync::Semaphore::new(CALLS)), urgent::Urgent::default());
+        Self { desk: Arc::new(Desk { office, peers, calls, long_calls, urgent }) }
     }
 
     /// Who is calling.
@@ -133,8 +150,15 @@ impl AdminRpc {
         run: fn(&Desk, &Admin, Q) -> AdminResult<A>,
     ) -> Result<Response<A>, Status> {
         let caller = self.identify(method, &request).await?;
+        let turn = tokio::time::timeout(TURN_LIMIT, Arc::clone(&self.desk.calls).acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else {
+            return self.told(method, caller.actor, Ok(Err(AdminError::Busy("too many calls wait: try again"))));
+        };
         let (this, asked) = (self.clone(), request.into_inner());
-        let work = move || this.run(method, caller, asked, run);
+        let work = move || {
+            let _turn = turn;
+            this.run(method, caller, asked, run)
+        };
         let answer = tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(status::internal()));
         answer.map(Response::new)
     }
@@ -194,6 +218,7 @@ fn code_label(code: tonic::Code) -> &'static str {
         Code::FailedPrecondition => "failed_precondition",
         Code::Aborted => "aborted",
         Code::Unavailable => "unavailable",
+        Code::ResourceExhausted => "resource_exhausted",
         Code::Unauthenticated => "unauthenticated",
         _ => "internal",
     }

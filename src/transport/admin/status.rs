@@ -41,6 +41,7 @@ fn told(error: &AdminError) -> Told {
         AdminError::Keyring(_) => (Code::FailedPrecondition, "KEYRING"),
         AdminError::SigningKey(_) => (Code::FailedPrecondition, "SIGNING_KEY"),
         AdminError::DeniedHere => (Code::Unavailable, "DENIED_HERE_NOT_DURABLE"),
+        AdminError::Busy(_) => (Code::ResourceExhausted, "BUSY"),
         AdminError::Unavailable(_) => (Code::Unavailable, "NOT_READY"),
         AdminError::Store(StoreError::Conflict { .. }) => (Code::Aborted, "CONFLICT"),
         AdminError::Store(_) => (Code::Unavailable, "STORE_FAILED"),
