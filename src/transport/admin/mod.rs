@@ -11,6 +11,7 @@ mod credentials;
 mod explain;
 mod identify;
 mod import;
+pub mod listen;
 mod operators;
 mod page;
 mod status;
