@@ -49,7 +49,7 @@ fn new_app(id: u32) -> NewApp {
     }
 }
 
-fn new_user(id: u32) -> NewUser {
+pub(super) fn new_user(id: u32) -> NewUser {
     let (email, name) = ("ann@acme.example".to_owned(), "Ann".to_owned());
     NewUser { id: user_id(id), email, name, active: true, metadata: std::collections::BTreeMap::default() }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::admin::authority::{Act, check_etag};
+use crate::admin::authority::{Act, Permit, check_etag};
 use crate::admin::limits::{self, invalid};
 use crate::admin::{Admin, AdminError, AdminResult, not_found, record, retrying, take};
 use crate::domain::event::DetailKey;
-use crate::domain::{Action, App, AppId, Generation, LlmGrant, Subject, UserId};
+use crate::domain::{Action, App, AppId, Generation, LlmGrant, Subject, Tenant, UserId};
 use crate::store::StoreError;
 
 /// An App to be claimed.
@@ -99,6 +99,7 @@ impl Admin {
     pub fn add_app(&self, tenant: &str, new: &NewApp) -> AdminResult<App> {
         let permit = self.permit(Act::Govern)?;
         let tenant = permit.tenant(tenant)?;
+        self.check_owner(&permit, &tenant, new.owner)?;
         retrying(|| {
             let claim = permit.once("CreateApp", Some(tenant.id))?;
             let NewApp { name, description, owner_email, metadata, llms, .. } = new.clone();
@@ -141,7 +142,13 @@ impl Admin {
     /// When the tenant has no such App, or a value does not fit.
     pub fn set_app(&self, tenant: &str, id: AppId, changes: &AppChanges) -> AdminResult<App> {
         let permit = self.permit(Act::Manage)?;
+        // What an App may use and spend is the installation's to say: a tenant must not grant itself what others pay for.
+        let AppChanges { llms, monthly_budget, rate_limit, .. } = changes;
+        if llms.is_some() || monthly_budget.is_some() || rate_limit.is_some() {
+            self.permit(Act::Govern)?;
+        }
         let tenant = permit.tenant(tenant)?;
+        self.check_owner(&permit, &tenant, changes.owner.flatten())?;
         retrying(|| {
             let mut app = permit.app(&tenant, id)?;
             check_etag(changes.etag, app.generation, "App", &id)?;
@@ -165,6 +172,15 @@ impl Admin {
             permit.store().apps().update(&app, expected, event)?;
             Ok(app)
         })
+    }
+
+    /// The User who manages an App's keys in the portal is one of its tenant.
+    #[expect(clippy::unused_self, reason = "asked of the use cases alone")]
+    fn check_owner(&self, permit: &Permit<'_>, tenant: &Tenant, owner: Option<UserId>) -> AdminResult<()> {
+        match owner {
+            Some(owner) => permit.user(tenant, owner).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Lets an App go. Its credentials stay in the store and are refused.

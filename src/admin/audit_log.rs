@@ -190,6 +190,15 @@ impl Admin {
     /// When nothing that old was signed, or the store cannot be written.
     pub fn prune_trail(&self, before_ms: i64) -> AdminResult<(u64, Checkpoint)> {
         let permit = self.permit(Act::Govern)?;
+        // Whoever has an owner's token must not be able to wipe out what was done with it.
+        let kept_from_ms = self.now_ms().saturating_sub(self.backend.retention_ms);
+        if before_ms > kept_from_ms {
+            let kept = crate::clock::rfc3339(kept_from_ms);
+            return Err(invalid(
+                "before",
+                format!("at most {kept}: what is younger stays (`audit.min_retention_days`)"),
+            ));
+        }
         let audit = permit.store().audit();
         let Extent { from, last, .. } = permit.extent()?;
         let mut old = None;

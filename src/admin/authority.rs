@@ -40,6 +40,8 @@ pub struct Caller {
     pub request_id: String,
     /// SHA-256 of what they ask, so that a create with a request id happens once.
     pub request_hash: [u8; 32],
+    /// From where they ask, as the trail has it; empty where nobody asks.
+    pub source: String,
 }
 
 impl Caller {
@@ -50,7 +52,14 @@ impl Caller {
 
     /// With this role, for these tenants.
     pub fn new(actor: Actor, role: Role, scope: Scope) -> Self {
-        Self { actor, role, scope, own: None, request_id: String::new(), request_hash: [0; 32] }
+        let (request_id, source) = (String::new(), String::new());
+        Self { actor, role, scope, own: None, request_id, request_hash: [0; 32], source }
+    }
+
+    /// The same, who asks from there.
+    #[must_use]
+    pub fn from_there(self, source: impl Into<String>) -> Self {
+        Self { source: source.into(), ..self }
     }
 
     /// An operator who proved who they are.
@@ -67,6 +76,7 @@ impl Caller {
             Act::ReadKeys => true,
             Act::Read => self.own.is_none(),
             Act::ReadAll => unbound,
+            Act::Try => self.own.is_none() && matches!(self.role, Role::Owner | Role::Issuer),
             Act::Issue => matches!(self.role, Role::Owner | Role::Issuer),
             Act::Manage => self.role == Role::Owner && self.own.is_none(),
             Act::Govern => self.role == Role::Owner && unbound,
@@ -83,6 +93,8 @@ pub enum Act {
     Read,
     /// Read what concerns all tenants at once.
     ReadAll,
+    /// Try credentials: says whether a guess was right.
+    Try,
     /// Issue, rotate, change and revoke credentials.
     Issue,
     /// Change Apps and Users that a tenant has.
@@ -99,7 +111,7 @@ impl Act {
             Self::ReadKeys => "any operator",
             Self::Read => "an operator",
             Self::ReadAll => "an operator who is bound to no tenant",
-            Self::Issue => "the role issuer or owner",
+            Self::Try | Self::Issue => "the role issuer or owner",
             Self::Manage => "the role owner",
             Self::Govern => "the role owner, bound to no tenant",
         }
@@ -115,6 +127,8 @@ pub struct Backend {
     pub(super) entropy: Arc<dyn Entropy>,
     /// As in `auth.llm_grants`: what explanations are judged by.
     pub(super) llm_grants: LlmGrants,
+    /// How much of the trail must stay, in milliseconds back from now.
+    pub(super) retention_ms: i64,
     pub(super) trail_keys: Option<Arc<dyn TrailKeys>>,
     pub(super) decisions: Option<Arc<dyn Decisions>>,
 }
@@ -128,7 +142,15 @@ impl Backend {
         entropy: Arc<dyn Entropy>,
         llm_grants: LlmGrants,
     ) -> Self {
-        Self { store, keyring, clock, entropy, llm_grants, trail_keys: None, decisions: None }
+        let retention_ms = 0;
+        Self { store, keyring, clock, entropy, llm_grants, retention_ms, trail_keys: None, decisions: None }
+    }
+
+    /// Gives up no event that is younger.
+    #[must_use]
+    pub fn with_retention(self, retention: std::time::Duration) -> Self {
+        let retention_ms = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
+        Self { retention_ms, ..self }
     }
 
     /// Signs the trail with these keys.
@@ -186,7 +208,13 @@ impl Admin {
     /// # Errors
     /// When they may not.
     pub fn may_test(&self) -> AdminResult<()> {
-        self.permit(Act::ReadAll).map(drop)
+        self.permit(Act::ReadAll)?;
+        self.permit(Act::Try).map(drop)
+    }
+
+    /// Whether the caller is bound to tenants.
+    pub(super) fn is_bound(&self) -> bool {
+        !self.caller.may(Act::ReadAll)
     }
 
     /// That an operator is still who they were when the call began: for calls that last.

@@ -3,7 +3,7 @@
 use crate::admin::authority::Act;
 use crate::admin::pages::KeyPlace;
 use crate::admin::{Admin, AdminResult};
-use crate::domain::{Credential, Status};
+use crate::domain::{Action, Credential, Status, Subject};
 use crate::store::Page;
 
 /// Rows taken from the store at once.
@@ -16,13 +16,17 @@ impl Admin {
     /// # Errors
     /// When there is no such tenant, or the caller may not.
     pub fn export_keys(&self, tenant: &str, mut each: impl FnMut(Credential) -> bool) -> AdminResult<u64> {
-        let permit = self.permit(Act::Manage)?;
+        let permit = self.permit(Act::Govern)?;
         let (tenant, now_ms) = (permit.tenant(tenant)?, self.now_ms());
+        // Before the first row leaves.
+        let event = self.event(Action::CredentialsExported, Subject::Tenant(tenant.id), Some(tenant.id), Vec::new());
+        permit.store().audit().note(event)?;
         let (mut after, mut left_out) = (None::<KeyPlace>, 0);
         loop {
             let rows = permit.store().credentials().list(tenant.id, &Page { after, limit: CHUNK })?;
             let Some(last) = rows.last() else { return Ok(left_out) };
             after = Some((last.created_at_ms, last.id));
+            self.still_in_force()?;
             for row in rows {
                 if row.status != Status::Active || row.end_ms().is_some_and(|end| end <= now_ms) || row.decoy {
                     continue;

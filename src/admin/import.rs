@@ -171,6 +171,8 @@ impl Admin {
                 Err(error) => report.refuse(number, error.to_string()),
             }
             if batch.rows.len() >= request.batch.max(1) {
+                // It may last: whose token is taken back meanwhile stores no more.
+                self.still_in_force()?;
                 self.store_batch(&permit, &tenant, request, &mut batch, &mut report)?;
                 progress(&report);
             }

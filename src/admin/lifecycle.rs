@@ -117,6 +117,9 @@ impl Admin {
             if matches!(credential.status, Status::Revoked { .. }) {
                 return Err(ended(&credential, "is revoked for good"));
             }
+            if credential.end_ms().is_some_and(|end| end <= self.now_ms()) {
+                return Err(ended(&credential, "has ended: issue a new one"));
+            }
             let mut fields = Vec::new();
             take("label", changes.label.as_ref(), &mut credential.label, &mut fields);
             take("scopes", changes.scopes.as_ref(), &mut credential.scopes, &mut fields);

@@ -21,6 +21,7 @@ pub mod pages;
 mod peppers;
 mod tenants;
 mod trail_keys;
+mod urgent;
 mod users;
 
 use crate::domain::event::DetailKey;
@@ -152,6 +153,15 @@ pub enum AdminError {
     /// The key that signs the trail.
     #[error("{0}")]
     SigningKey(String),
+    /// Taken back in this process alone.
+    #[error(
+        "denied here, not durable: this server refuses it from now on, the store could not commit that and it is tried again; \
+         other processes on the store do not know of it yet, and a restart of this one forgets it"
+    )]
+    DeniedHere,
+    /// Too much is asked at once.
+    #[error("{0}")]
+    Busy(&'static str),
     /// The server is not ready for this.
     #[error("{0}")]
     Unavailable(String),
@@ -205,6 +215,9 @@ impl Admin {
         tenant: Option<TenantId>,
         mut details: Vec<(DetailKey, String)>,
     ) -> AuditEvent {
+        if !self.caller.source.is_empty() {
+            details.push((DetailKey::Source, self.caller.source.clone()));
+        }
         details.sort_unstable_by_key(|(key, _)| *key);
         let (at_ms, actor, request_id) = (self.now_ms(), self.caller.actor, self.caller.request_id.clone());
         AuditEvent { at_ms, actor, action, subject, tenant, details, request_id }
@@ -263,6 +276,10 @@ fn take<T: Clone + PartialEq>(field: &'static str, new: Option<&T>, into: &mut T
 #[cfg(test)]
 #[path = "admin_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "authority_tests.rs"]
+mod authority_tests;
 
 #[cfg(test)]
 #[path = "lifecycle_tests.rs"]

@@ -11,6 +11,13 @@ const CHUNK: u32 = 500;
 /// Rows looked at for one page: a filter that fits few answers in bounded time, and goes on with the next page.
 const MOST_SCANNED: u32 = 20_000;
 
+/// Bytes of a page, about, after which it ends: what clients take in one message.
+const MOST_BYTES: usize = 1 << 20;
+
+fn metadata(fields: &std::collections::BTreeMap<String, String>) -> usize {
+    fields.iter().map(|(key, value)| key.len() + value.len() + 16).sum()
+}
+
 /// What a listing of credentials goes by: when they were made, and their id.
 pub type KeyPlace = (i64, CredentialId);
 
@@ -28,20 +35,22 @@ fn collect<T, K: Clone>(
     read: impl Fn(&Page<K>) -> StoreResult<Vec<T>>,
     key: impl Fn(&T) -> K,
     wants: impl Fn(&T) -> StoreResult<bool>,
+    weight: impl Fn(&T) -> usize,
 ) -> AdminResult<Listed<T, K>> {
-    let (limit, mut rows, mut scanned) = (page.limit as usize, Vec::new(), 0);
+    let (limit, mut rows, mut scanned, mut bytes) = (page.limit as usize, Vec::new(), 0, 0);
     loop {
         page.limit = CHUNK.min(u32::try_from(limit).unwrap_or(CHUNK)).max(1);
         let chunk = read(&page)?;
         let last_chunk = chunk.len() < page.limit as usize;
         for row in chunk {
-            if rows.len() == limit {
+            if rows.len() == limit || bytes >= MOST_BYTES {
                 // At least this one is left.
                 return Ok(Listed { rows, next: page.after });
             }
             scanned += 1;
             page.after = Some(key(&row));
             if wants(&row)? {
+                bytes += weight(&row);
                 rows.push(row);
             }
         }
@@ -73,7 +82,7 @@ impl Admin {
             rows.sort_unstable_by(|a, b| a.slug.cmp(&b.slug));
             return Ok(cut(rows, page.limit, |row| row.slug.clone()));
         }
-        collect(page, |page| tenants.list(page), |row| row.slug.clone(), |_| Ok(true))
+        collect(page, |page| tenants.list(page), |row| row.slug.clone(), |_| Ok(true), |_| 512)
     }
 
     /// Apps of a tenant that are the caller's, in the order of ids.
@@ -83,7 +92,9 @@ impl Admin {
     pub fn list_apps(&self, tenant: &str, page: Page<AppId>) -> AdminResult<Listed<App, AppId>> {
         let permit = self.permit(Act::ReadKeys)?;
         let tenant = permit.tenant(tenant)?;
-        collect(page, |page| permit.store().apps().list(tenant.id, page), |row| row.id, |row| Ok(permit.owns(row)))
+        let weight = |row: &App| 256 + row.description.len() + metadata(&row.metadata) + row.llms.len() * 32;
+        let list = |page: &_| permit.store().apps().list(tenant.id, page);
+        collect(page, list, |row| row.id, |row| Ok(permit.owns(row)), weight)
     }
 
     /// Users of a tenant, in the order of ids.
@@ -93,7 +104,8 @@ impl Admin {
     pub fn list_users(&self, tenant: &str, page: Page<UserId>) -> AdminResult<Listed<User, UserId>> {
         let permit = self.permit(Act::Read)?;
         let tenant = permit.tenant(tenant)?;
-        collect(page, |page| permit.store().users().list(tenant.id, page), |row| row.id, |_| Ok(true))
+        let weight = |row: &User| 256 + metadata(&row.metadata);
+        collect(page, |page| permit.store().users().list(tenant.id, page), |row| row.id, |_| Ok(true), weight)
     }
 
     /// Credentials of a tenant that are the caller's and that fit, oldest first.
@@ -113,6 +125,7 @@ impl Admin {
             |page| permit.store().credentials().list(tenant.id, page),
             |row| (row.created_at_ms, row.id),
             |row| Ok(filter.wants(row, now_ms) && permit.may_see(row)?),
+            |row| 512 + row.scopes.iter().map(String::len).sum::<usize>() + row.cidrs.len() * 20,
         )
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::app::{OpenFailure, Opened, Settings};
 use crate::audit::decisions::DecisionSink;
+use crate::authenticate::denied::DeniedHere;
 use crate::authenticate::record::Recorder;
 use crate::authenticate::upgrade::Upgrades;
 use crate::authenticate::usage::{self, Usage};
@@ -37,6 +38,19 @@ impl Engine {
     /// # Errors
     /// When the store cannot be read or the system gives no thread.
     pub fn start(opened: &Opened, settings: &Settings, metrics: &Arc<Metrics>) -> Result<Self, OpenFailure> {
+        Self::start_denying(opened, settings, metrics, Arc::default())
+    }
+
+    /// The same, which refuses what this process denies.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub fn start_denying(
+        opened: &Opened,
+        settings: &Settings,
+        metrics: &Arc<Metrics>,
+        denied: Arc<DeniedHere>,
+    ) -> Result<Self, OpenFailure> {
         let system = |error: &dyn std::fmt::Display| OpenFailure::System(std::io::Error::other(error.to_string()));
         let store: Arc<dyn Store> = Arc::clone(&opened.store) as Arc<dyn Store>;
         let expiry = Arc::new(ExpiryClock::new(Arc::clone(&opened.clock)));
@@ -66,6 +80,7 @@ impl Engine {
             clock: Arc::clone(&opened.clock),
             expiry,
             recorder,
+            denied,
             usage: Usage::start(Arc::clone(&store), usage::INTERVAL).map_err(OpenFailure::System)?,
             upgrades: Some(
                 Upgrades::start(Arc::clone(&store), Arc::clone(&opened.clock), Arc::clone(&opened.entropy))
@@ -163,7 +178,7 @@ pub fn open_gate(
     problems: Vec<Problem>,
 ) -> Result<Engine, OpenFailure> {
     let opened = crate::app::open(settings, kind)?;
-    let engine = Engine::start(&opened, settings, gate.metrics())?;
+    let engine = Engine::start_denying(&opened, settings, gate.metrics(), Arc::clone(gate.denied()))?;
     gate.open(Arc::clone(&engine.authenticator), problems);
     Ok(engine)
 }

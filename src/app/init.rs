@@ -176,7 +176,7 @@ pub fn local_actor() -> Actor {
 
 /// The same, with the files in hand: an unbound owner (rule R3).
 pub fn local_caller() -> Caller {
-    Caller::unbound_owner(local_actor())
+    Caller::unbound_owner(local_actor()).from_there("files")
 }
 
 /// The use cases over an opened store, for whoever runs this process: with the files in hand, an unbound owner.

@@ -4,6 +4,7 @@
 //! [`open()`] is for everybody; [`engine`] keeps an authenticator going beside its change feed; [`office`] is what is
 //! administered; [`plugin`], [`serve`] and [`init`] are what a process can be.
 
+mod aside;
 pub mod audit_key;
 pub mod decisions;
 pub mod dev;
@@ -13,6 +14,7 @@ mod hosted;
 pub mod init;
 pub mod office;
 pub mod peppers;
+mod places;
 pub mod plugin;
 pub mod restore;
 pub mod serve;

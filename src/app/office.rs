@@ -60,6 +60,9 @@ impl Office for Desk {
     fn gate(&self) -> &Arc<Gate> {
         &self.gate
     }
+    fn serves(&self) -> bool {
+        false
+    }
     fn uptime(&self) -> Duration {
         Duration::ZERO
     }

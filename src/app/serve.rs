@@ -1,25 +1,26 @@
 //! `latchkey serve`: a server of its own, for hosts that attach by `grpc://`.
 //!
 //! Nobody who attaches is known to us, so the services refuse all but authentication, `health` and `get_metrics` there
-//! (rule R1); and plaintext beyond this machine is served only where the configuration names the address.
+//! (rule R1); and plaintext beyond this machine is served only where the configuration names the address. Admins and
+//! metrics have listeners of their own, served aside ([`crate::app::aside`]).
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::OpenFailure;
+use crate::app::aside::Aside;
 use crate::app::hosted::Hosted;
+use crate::app::places::{Place, Places};
 use crate::authenticate::Health;
 use crate::config::{Config, ServeSettings, typed};
 use crate::store::sqlite::ProcessKind;
 use crate::transport::go_plugin::end::Ending;
 use crate::transport::go_plugin::handshake::Address;
-use crate::transport::go_plugin::listener::{self, Bound, ListenError};
+use crate::transport::go_plugin::listener::{self, Bound, ListenError, ServerTls};
 use crate::transport::go_plugin::serve::{self, ServeError};
 use crate::transport::plugin::lifecycle::{HostRuntime, Lifecycle};
-use crate::transport::tls_files::{self, TlsFileError};
+use crate::transport::tls_files::{TlsFileError, TlsFiles};
 use crate::transport::{Deps, routes};
 
 /// Why nothing is served.
@@ -40,6 +41,36 @@ pub enum ServeFailure {
         /// Which address.
         address: String,
     },
+    /// Operators' tokens would cross a wire in the clear.
+    #[error(
+        "the admin RPC is served over TLS alone, on loopback too: give --tls-cert and --tls-key for {address}, or listen \
+         on a socket, --admin unix:PATH"
+    )]
+    AdminPlaintext {
+        /// Which address.
+        address: String,
+    },
+    /// Not an address for HTTP.
+    #[error("cannot answer HTTP on {text}: expected host:port")]
+    Http {
+        /// What was given.
+        text: String,
+    },
+    /// Metrics would be for everybody on a network.
+    #[error(
+        "{address} is not loopback, and whoever reaches it could read metrics and health: for a network that you trust, \
+         give --allow-plaintext {address}"
+    )]
+    HttpPlaintext {
+        /// Which address.
+        address: String,
+    },
+    /// Nobody would be asked for a certificate.
+    #[error(
+        "admin.client_ca (--client-ca) is for admins over TCP alone, and none is listened for: give --admin HOST:PORT, or \
+         leave it out"
+    )]
+    ClientCa,
     /// One of the two is missing.
     #[error("--tls-cert and --tls-key go together")]
     HalfTls,
@@ -64,39 +95,29 @@ impl ServeFailure {
     /// Whether the configuration is what is wrong.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Address { .. } | Self::Plaintext { .. } | Self::HalfTls | Self::Tls(_) => true,
+            Self::Address { .. }
+            | Self::Plaintext { .. }
+            | Self::AdminPlaintext { .. }
+            | Self::Http { .. }
+            | Self::HttpPlaintext { .. }
+            | Self::ClientCa
+            | Self::HalfTls
+            | Self::Tls(_) => true,
             Self::Store(failure) => failure.is_configuration(),
             Self::Listen(_) | Self::Serve(_) | Self::System(_) => false,
         }
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Place {
-    Tcp(SocketAddr),
-    Unix(PathBuf),
-}
-
-fn places(settings: &ServeSettings) -> Result<Vec<Place>, ServeFailure> {
-    let tls = settings.tls_cert.is_some();
-    if tls != settings.tls_key.is_some() {
-        return Err(ServeFailure::HalfTls);
-    }
-    let mut places = Vec::new();
-    for text in &settings.listen {
-        let wrong = || ServeFailure::Address { text: text.clone() };
-        if let Some(path) = text.strip_prefix("unix:") {
-            let path = Some(path).filter(|path| !path.is_empty()).ok_or_else(wrong)?;
-            places.push(Place::Unix(PathBuf::from(path)));
-            continue;
-        }
-        let address = text.to_socket_addrs().ok().and_then(|mut found| found.next()).ok_or_else(wrong)?;
-        if !tls && !address.ip().is_loopback() && !settings.allow_plaintext.contains(text) {
-            return Err(ServeFailure::Plaintext { address: text.clone() });
-        }
-        places.push(Place::Tcp(address));
-    }
-    if places.is_empty() { Err(ServeFailure::Address { text: "nothing".to_owned() }) } else { Ok(places) }
+/// Where it listens, once it does.
+#[derive(Clone, Debug, Default)]
+pub struct Listening {
+    /// For hosts.
+    pub plugin: Vec<String>,
+    /// For admins.
+    pub admin: Vec<String>,
+    /// For metrics and health.
+    pub http: Vec<String>,
 }
 
 /// Serves until told to end by a signal. `listening` is told each address, once everything is ready; `at_end` is the last
@@ -106,14 +127,11 @@ fn places(settings: &ServeSettings) -> Result<Vec<Place>, ServeFailure> {
 /// What is wrong, before anything is served.
 pub fn run(
     config: &Config,
-    listening: impl FnOnce(&[String]),
+    listening: impl FnOnce(&Listening),
     at_end: impl Fn() + Send + Sync + 'static,
 ) -> Result<(), ServeFailure> {
-    let places = places(&config.serve)?;
-    let tls = match (&config.serve.tls_cert, &config.serve.tls_key) {
-        (Some(cert), Some(key)) => Some(tls_files::load(cert, key)?),
-        _ => None,
-    };
+    let places = Places::of(&config.serve)?;
+    let tls = tls(&config.serve, &places)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.app.worker_threads)
         .thread_name("serve")
@@ -126,30 +144,54 @@ pub fn run(
         flushed.flush(within);
         at_end();
     }));
+    // Before anything is announced; its listeners belong to its own runtime.
+    let aside = Aside::start(config, &places, tls.admin, &hosted, &ending)?;
     let deps = Deps {
         gate: Arc::clone(&hosted.gate),
         lifecycle: Arc::new(Server(hosted)),
         settings: Arc::new(arc_swap::ArcSwap::from_pointee(config.app.service.clone())),
         host_settings: typed::host_settings(),
     };
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let mut bound = Vec::new();
-        for place in places {
+        for place in places.plugin {
             let (listener, tls) = match place {
-                Place::Tcp(address) => (listener::bind_tcp(address).await?, tls.clone()),
+                Place::Tcp(address) => (listener::bind_tcp(address).await?, tls.plugin.clone()),
                 Place::Unix(path) => {
-                    ending.owns(path.clone());
-                    (listener::bind_unix(&path)?, None)
+                    let listener = listener::bind_unix(&path)?;
+                    ending.owns(path);
+                    (listener, None)
                 }
             };
             warn_of_plaintext(&listener, tls.is_some());
             bound.push((listener, tls));
         }
-        let addresses: Vec<String> = bound.iter().map(|(listener, _)| text(&listener.address())).collect();
-        tracing::info!(addresses = addresses.join(", "), "listening");
-        listening(&addresses);
+        let plugin: Vec<String> = bound.iter().map(|(listener, _)| text(&listener.address())).collect();
+        let at = Listening { plugin, admin: aside.admin.clone(), http: aside.http.clone() };
+        let (addresses, admin, http) = (at.plugin.join(", "), at.admin.join(", "), at.http.join(", "));
+        tracing::info!(addresses, admin, http, "listening");
+        listening(&at);
         Ok(serve::attached(bound, &config.app.wire, ending, |_| routes(deps)).await?)
-    })
+    });
+    aside.end();
+    served
+}
+
+/// How the listeners speak TLS, if they do.
+struct Tls {
+    plugin: Option<ServerTls>,
+    admin: Option<ServerTls>,
+}
+
+fn tls(settings: &ServeSettings, places: &Places) -> Result<Tls, ServeFailure> {
+    let (Some(cert), Some(key)) = (&settings.tls_cert, &settings.tls_key) else {
+        return Ok(Tls { plugin: None, admin: None });
+    };
+    let files = |client_ca| TlsFiles { cert: cert.clone(), key: key.clone(), client_ca };
+    let plugin = files(None).serve()?;
+    let over_tcp = places.admin.iter().any(|place| matches!(place, Place::Tcp(_)));
+    let admin = over_tcp.then(|| files(settings.client_ca.clone()).serve()).transpose()?;
+    Ok(Tls { plugin: Some(plugin), admin })
 }
 
 fn warn_of_plaintext(listener: &Bound, tls: bool) {
@@ -161,7 +203,7 @@ fn warn_of_plaintext(listener: &Bound, tls: bool) {
     }
 }
 
-fn text(address: &Address) -> String {
+pub(super) fn text(address: &Address) -> String {
     match address {
         Address::Tcp(address) => address.to_string(),
         Address::Unix(path) => format!("unix:{}", path.display()),
@@ -186,37 +228,5 @@ impl Lifecycle for Server {
 
     fn health(&self) -> Health {
         self.0.health()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settings(listen: &str, allow: &str, cert: bool, key: bool) -> ServeSettings {
-        let list = |text: &str| text.split(',').filter(|item| !item.is_empty()).map(str::to_owned).collect();
-        let path = |given: bool| given.then(|| PathBuf::from("/x"));
-        ServeSettings { listen: list(listen), tls_cert: path(cert), tls_key: path(key), allow_plaintext: list(allow) }
-    }
-
-    #[test]
-    fn plaintext_stays_on_this_machine_unless_the_very_address_is_allowed() {
-        let refused = |settings| matches!(places(&settings), Err(ServeFailure::Plaintext { .. }));
-        for local in ["127.0.0.1:0", "[::1]:0", "unix:/run/x.sock"] {
-            assert!(places(&settings(local, "", false, false)).is_ok(), "{local}");
-        }
-        assert!(refused(settings("0.0.0.0:7443", "", false, false)));
-        assert!(refused(settings("127.0.0.1:0,192.0.2.1:1", "", false, false)));
-        assert!(refused(settings("0.0.0.0:7443", "0.0.0.0:7444", false, false)));
-        assert!(places(&settings("0.0.0.0:7443", "0.0.0.0:7443", false, false)).is_ok());
-        assert!(places(&settings("0.0.0.0:7443", "", true, true)).is_ok());
-    }
-
-    #[test]
-    fn what_is_no_address_is_said() {
-        for wrong in ["", "7443", "unix:", "here", "127.0.0.1:99999"] {
-            assert!(matches!(places(&settings(wrong, "", false, false)), Err(ServeFailure::Address { .. })), "{wrong}");
-        }
-        assert!(matches!(places(&settings("127.0.0.1:0", "", true, false)), Err(ServeFailure::HalfTls)));
     }
 }

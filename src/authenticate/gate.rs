@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use crate::authenticate::denied::DeniedHere;
 use crate::authenticate::{Attempt, Authenticator, Decision};
 use crate::domain::Reason;
 use crate::secret::{CredentialText, Secret};
@@ -57,12 +58,14 @@ pub struct Gate {
     state: ArcSwap<State>,
     changed: tokio::sync::Notify,
     metrics: Arc<Metrics>,
+    denied: Arc<DeniedHere>,
 }
 
 impl Gate {
     /// About to open: requests wait a little for it.
     pub fn opening(metrics: Arc<Metrics>) -> Self {
-        Self { state: ArcSwap::from_pointee(State::Opening), changed: tokio::sync::Notify::new(), metrics }
+        let (changed, denied) = (tokio::sync::Notify::new(), Arc::default());
+        Self { state: ArcSwap::from_pointee(State::Opening), changed, metrics, denied }
     }
 
     /// Closed: everything is denied, for these reasons.
@@ -149,6 +152,22 @@ impl Gate {
         &self.metrics
     }
 
+    /// What this process refuses although the store does not say so yet; of the process, whatever store is open.
+    pub fn denied(&self) -> &Arc<DeniedHere> {
+        &self.denied
+    }
+
+    fn denied_problem(&self) -> Option<Problem> {
+        let count = self.denied.count();
+        (count > 0).then(|| Problem {
+            code: "denied_here",
+            text: format!(
+                "{count} revocations hold in this process alone: the store cannot commit them. They are tried again; a \
+                 restart of this process forgets them"
+            ),
+        })
+    }
+
     /// How the process is.
     pub fn health(&self) -> Health {
         match &**self.state.load() {
@@ -168,6 +187,7 @@ impl Gate {
                 let age = Duration::from_nanos(authenticator.feed().check_age_ns());
                 let mut problems = problems.clone();
                 problems.extend(authenticator.clock_problem());
+                problems.extend(self.denied_problem());
                 Health {
                     status: if problems.is_empty() { "healthy" } else { "degraded" },
                     problems,

@@ -86,7 +86,8 @@ pub fn grant<'a>(linked: Linked<'a>, attempt: &Attempt<'_>, local: LlmGrants) ->
 
 pub(super) fn check_llm(app: &App, tenant: &Tenant, attempt: &Attempt<'_>, local: LlmGrants) -> Result<(), Reason> {
     let asked = attempt.llm;
-    if asked.is_none() && attempt.stage == Stage::LookUp {
+    // Asked for no LLM, these say who it is.
+    if asked.is_none() && matches!(attempt.stage, Stage::LookUp | Stage::CommandLine) {
         return Ok(());
     }
     let llms = &app.llms;

@@ -14,6 +14,7 @@
 
 pub mod attempt;
 pub mod cache;
+pub mod denied;
 pub mod entry;
 pub mod explain;
 mod flight;
@@ -37,6 +38,7 @@ pub use grant::Grant;
 pub use link::Linked;
 
 use crate::authenticate::cache::VerifiedCache;
+use crate::authenticate::denied::DeniedHere;
 use crate::authenticate::entry::{Entry, Finding};
 use crate::authenticate::flight::{Flights, Turn};
 use crate::authenticate::record::Recorder;
@@ -100,6 +102,7 @@ pub struct Authenticator {
     recorder: Recorder,
     usage: Usage,
     upgrades: Option<Upgrades>,
+    denied: Arc<DeniedHere>,
     settings: Settings,
 }
 
@@ -125,12 +128,15 @@ pub struct Parts {
     pub usage: Usage,
     /// Where rows that are worth sealing anew go; none leaves them as they are.
     pub upgrades: Option<Upgrades>,
+    /// What this process refuses although the store does not say so yet.
+    pub denied: Arc<DeniedHere>,
 }
 
 impl Authenticator {
     /// Puts the parts together.
     pub fn new(parts: Parts, settings: Settings) -> Self {
-        let Parts { store, verifier, directory, feed, cache_key, clock, expiry, recorder, usage, upgrades } = parts;
+        let Parts { store, verifier, directory, feed, cache_key, clock, expiry, recorder, usage, upgrades, denied } =
+            parts;
         let cache = VerifiedCache::new(&settings.cache, &cache_key);
         let (flights, suspicion) = (Flights::new(), Suspicion::new());
         Self {
@@ -146,6 +152,7 @@ impl Authenticator {
             recorder,
             usage,
             upgrades,
+            denied,
             settings,
         }
     }
@@ -176,7 +183,9 @@ impl Authenticator {
         let now_ms = self.expiry.now_ms();
         match self.judge(&entry, attempt, now_ms) {
             Ok(grant) => {
-                self.usage.note(&entry, attempt, now_ms);
+                if attempt.stage != Stage::CommandLine {
+                    self.usage.note(&entry, attempt, now_ms);
+                }
                 if entry.is_first_use()
                     && let Some(upgrades) = &self.upgrades
                     && let Some(row) = self.verifier.reseal(&presented, entry.verified().credential())
@@ -213,7 +222,13 @@ impl Authenticator {
 
     /// The rules that are judged on every request, cached facts or not.
     fn judge<'a>(&self, entry: &'a Entry, attempt: &Attempt<'_>, now_ms: i64) -> Result<Grant<'a>, Reason> {
-        entry.verified().credential().check_validity(now_ms)?;
+        let credential = entry.verified().credential();
+        credential.check_validity(now_ms)?;
+        // One load, nearly always.
+        let linked = Some((credential.tenant, credential.app, credential.user));
+        if self.denied.count() > 0 && self.denied.denies(crate::verify::subjects(Some(credential.id), linked)) {
+            return Err(Reason::DeniedHere);
+        }
         let linked = link::link(entry, attempt)?;
         grant::grant(linked, attempt, self.settings.llm_grants)
     }
@@ -329,7 +344,8 @@ impl Authenticator {
         started_ns: u64,
         answer: impl FnOnce(Decision<'_>) -> R,
     ) -> R {
-        if refused.reason.class() == Class::Credential {
+        // Of a trial the address is what the admin says.
+        if refused.reason.class() == Class::Credential && attempt.stage != Stage::CommandLine {
             self.suspicion.failed(attempt.remote, started_ns);
         }
         let digest = presented.map(|presented| self.cache.digest(presented.text()));

@@ -14,6 +14,7 @@ impl Authenticator {
     /// Why it is nobody's; for the log alone.
     pub async fn operator(&self, token: &Secret<CredentialText>) -> Result<Operator, Reason> {
         let proven = self.verifier.operator(token).await?;
+        self.check_denied(&proven.operator)?;
         if let Some(row) = proven.retagged {
             let (store, at_ms) = (Arc::clone(&self.store), self.clock.wall_ms());
             let retag = move || {
@@ -41,6 +42,12 @@ impl Authenticator {
     /// # Errors
     /// Why it is nobody's; for the log alone.
     pub fn operator_by_certificate(&self, public_key: &[u8; 32]) -> Result<Operator, Reason> {
-        self.verifier.operator_by_certificate(public_key)
+        let operator = self.verifier.operator_by_certificate(public_key)?;
+        self.check_denied(&operator).map(|()| operator)
+    }
+
+    fn check_denied(&self, operator: &Operator) -> Result<(), Reason> {
+        let denied = self.denied.denies([Subject::Operator(operator.id)]);
+        if denied { Err(Reason::DeniedHere) } else { Ok(()) }
     }
 }

@@ -104,6 +104,7 @@ impl World {
             recorder,
             usage: crate::authenticate::usage::Usage::start(store.clone(), std::time::Duration::from_secs(3600))
                 .unwrap(),
+            denied: Arc::default(),
             upgrades: None,
         };
         let authenticator = Arc::new(Authenticator::new(parts, settings));

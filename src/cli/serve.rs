@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::app;
+use crate::app::serve::Listening;
 use crate::cli::Outcome;
 use crate::cli::context::{Context, Failure};
 use crate::config::Config;
@@ -26,6 +27,15 @@ pub(super) struct ServeArgs {
     /// credential
     #[arg(long, value_name = "ADDRESS")]
     allow_plaintext: Vec<String>,
+    /// Where to listen for admins: unix:PATH, or host:port with TLS; repeat for more
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Vec<String>,
+    /// Authorities (PEM) of the client certificates that operators may come with over TCP
+    #[arg(long, value_name = "FILE")]
+    client_ca: Option<PathBuf>,
+    /// Where to answer /metrics, /healthz and /readyz over HTTP: host:port; repeat for more
+    #[arg(long, value_name = "ADDRESS")]
+    http: Vec<String>,
     /// Serve a throw-away store with a tenant and a key, and print what to try
     #[arg(long)]
     dev: bool,
@@ -36,13 +46,20 @@ pub(super) fn run(context: &Context, args: ServeArgs) -> Outcome {
     if !args.listen.is_empty() {
         config.serve.listen = args.listen;
     }
+    if !args.admin.is_empty() {
+        config.serve.admin = args.admin;
+    }
+    if !args.http.is_empty() {
+        config.serve.http = args.http;
+    }
+    config.serve.client_ca = args.client_ca.or(config.serve.client_ca);
     config.serve.tls_cert = args.tls_cert.or(config.serve.tls_cert);
     config.serve.tls_key = args.tls_key.or(config.serve.tls_key);
     config.serve.allow_plaintext.extend(args.allow_plaintext);
     let format = if std::io::stderr().is_terminal() { Format::Text } else { Format::Json };
     context.start_log(&config, format);
     let dev = if args.dev { Some(app::dev::store(&mut config.app)?) } else { None };
-    let listening = |addresses: &[String]| announce(context, addresses, dev.as_ref());
+    let listening = |addresses: &Listening| announce(context, addresses, dev.as_ref());
     let remove = dev.as_ref().map(app::dev::DevStore::remover);
     let at_end = move || remove.iter().for_each(|remove| remove());
     app::serve::run(&config, listening, at_end)
@@ -51,13 +68,19 @@ pub(super) fn run(context: &Context, args: ServeArgs) -> Outcome {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the key of a throw-away store is shown, this once")]
-fn announce(context: &Context, addresses: &[String], dev: Option<&app::dev::DevStore>) {
+fn announce(context: &Context, at: &Listening, dev: Option<&app::dev::DevStore>) {
     let mut stdout = std::io::stdout().lock();
     // Whoever started us may not be reading; that is no reason not to serve.
     let _ = if context.json() {
-        writeln!(stdout, "{}", json!({ "listening": addresses.first(), "addresses": addresses }))
+        let told = json!({
+            "listening": at.plugin.first(), "addresses": at.plugin, "admin": at.admin, "http": at.http
+        });
+        writeln!(stdout, "{told}")
     } else {
-        writeln!(stdout, "listening on {}", addresses.join(", "))
+        let all = [("listening on", &at.plugin), ("for admins on", &at.admin), ("HTTP on", &at.http)];
+        let told = all.into_iter().filter(|(_, addresses)| !addresses.is_empty());
+        let mut lines = told.map(|(what, addresses)| format!("{what} {}", addresses.join(", ")));
+        lines.try_for_each(|line| writeln!(stdout, "{line}"))
     };
     if let Some(dev) = dev {
         context.tell(&format!(

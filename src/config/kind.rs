@@ -1,5 +1,7 @@
 //! What a setting takes, and its one form however it was written.
 
+use crate::domain::Role;
+
 /// What a setting takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -22,6 +24,8 @@ pub enum Kind {
     Networks,
     /// The name of an HTTP header.
     Header,
+    /// Users of this machine and what they may do, separated by commas; may be empty.
+    Peers,
 }
 
 impl Kind {
@@ -37,6 +41,7 @@ impl Kind {
             Self::List => Some(value.to_owned()),
             Self::Networks => networks(value).map(|_| value.to_owned()),
             Self::Header => is_token(value).then(|| value.to_owned()),
+            Self::Peers => peers(value).map(|_| value.to_owned()),
         }
     }
 
@@ -50,6 +55,10 @@ impl Kind {
             Self::List => "texts separated by commas".to_owned(),
             Self::Networks => "ranges of addresses such as 10.0.0.0/8, separated by commas".to_owned(),
             Self::Header => "the name of an HTTP header".to_owned(),
+            Self::Peers => {
+                "user ids such as 1001, each once, with =owner, =issuer or =auditor (the default), separated by commas"
+                    .to_owned()
+            }
         }
     }
 
@@ -58,7 +67,7 @@ impl Kind {
         match self {
             Self::Bool => "boolean",
             Self::Number { .. } => "number",
-            Self::Path | Self::Word(_) | Self::List | Self::Networks | Self::Header => "string",
+            Self::Path | Self::Word(_) | Self::List | Self::Networks | Self::Header | Self::Peers => "string",
         }
     }
 }
@@ -67,6 +76,23 @@ impl Kind {
 pub(super) fn networks(value: &str) -> Option<Vec<ipnet::IpNet>> {
     let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
     items.map(|item| item.parse().ok().filter(|net: &ipnet::IpNet| net.trunc() == *net)).collect()
+}
+
+/// What the kernel says of users that have no number in our user namespace: anybody at all.
+const UNMAPPED: u32 = 65_534;
+
+/// Users and their roles; who has none is an auditor. One that stands twice is most often a mistake.
+pub(super) fn peers(value: &str) -> Option<Vec<(u32, Role)>> {
+    let mut peers: Vec<(u32, Role)> = Vec::new();
+    for item in value.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+        let (uid, role) = item.split_once('=').unwrap_or((item, Role::Auditor.as_str()));
+        let uid = uid.trim_end().parse().ok().filter(|uid| *uid != u32::MAX && *uid != UNMAPPED)?;
+        if peers.iter().any(|(listed, _)| *listed == uid) {
+            return None;
+        }
+        peers.push((uid, Role::parse(role.trim_start())?));
+    }
+    Some(peers)
 }
 
 /// A token of RFC 9110 section 5.6.2.

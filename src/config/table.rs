@@ -3,7 +3,7 @@
 //! `docs/CONFIG.md`, `latchkey config default` and the host's form are made from this table.
 
 pub use crate::config::kind::Kind;
-pub(super) use crate::config::kind::networks;
+pub(super) use crate::config::kind::{networks, peers};
 
 /// Who may set a setting (rule R2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -176,6 +176,13 @@ pub static SETTINGS: &[Setting] = &[
         doc: "A file that each checkpoint of the audit trail is appended to, on another machine if possible: what `latchkey audit verify --anchor` compares with.",
     },
     Setting {
+        key: "audit.min_retention_days",
+        kind: number(0, 36_500),
+        default: "90",
+        scope: Scope::LocalOnly,
+        doc: "Days of the audit trail that nobody can give up over the admin RPC, so that whoever has an owner's token cannot wipe out what was done with it.",
+    },
+    Setting {
         key: "audit.decisions_max_rows",
         kind: number(1_000, 100_000_000),
         default: "1000000",
@@ -222,7 +229,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Path,
         default: "",
         scope: Scope::LocalOnly,
-        doc: "Certificate chain (PEM) for TCP listeners. Hosts that attach by grpc:// speak plaintext.",
+        doc: "Certificate chain (PEM) for TCP listeners, for admins too. Hosts that attach by grpc:// speak plaintext. Read again when it, the key or `admin.client_ca` changes.",
     },
     Setting {
         key: "serve.tls_key",
@@ -237,6 +244,34 @@ pub static SETTINGS: &[Setting] = &[
         default: "",
         scope: Scope::LocalOnly,
         doc: "Addresses other than loopback on which plaintext is served, separated by commas. Whoever can read that network reads every credential.",
+    },
+    Setting {
+        key: "serve.http",
+        kind: Kind::List,
+        default: "",
+        scope: Scope::LocalOnly,
+        doc: "Where `latchkey serve` answers `/metrics`, `/healthz` and `/readyz` over HTTP: host:port, separated by commas. Plaintext: beyond loopback only where `serve.allow_plaintext` names the address.",
+    },
+    Setting {
+        key: "admin.listen",
+        kind: Kind::List,
+        default: "",
+        scope: Scope::LocalOnly,
+        doc: "Where `latchkey serve` listens for admins: unix:PATH, or host:port, which needs `serve.tls_cert` and `serve.tls_key`, separated by commas.",
+    },
+    Setting {
+        key: "admin.peers",
+        kind: Kind::Peers,
+        default: "",
+        scope: Scope::LocalOnly,
+        doc: "Users of this machine who may administer over the unix socket besides its own, which is an owner. Who is listed may connect as far as the modes of the socket's directory let them.",
+    },
+    Setting {
+        key: "admin.client_ca",
+        kind: Kind::Path,
+        default: "",
+        scope: Scope::LocalOnly,
+        doc: "Certificate authorities (PEM) of the client certificates that operators may come with over TCP, instead of a token.",
     },
     Setting {
         key: "grpc.reflection",
@@ -278,6 +313,7 @@ pub static SETTINGS: &[Setting] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Role;
 
     #[test]
     fn keys_are_unique_and_defaults_are_valid() {
@@ -305,6 +341,13 @@ mod tests {
         let kind = number(0, 1 << 40);
         assert!(Kind::Networks.normalise("10.0.0.0/8, 2001:db8::/32").is_some());
         assert!(Kind::Networks.normalise("10.1.0.0/8").is_none() && Kind::Networks.normalise("10.0.0.1").is_none());
+        for good in ["", "1001", "0, 1001=owner,1002 = issuer", "7=auditor"] {
+            assert_eq!(Kind::Peers.normalise(good).as_deref(), Some(good));
+        }
+        for bad in ["ann", "-1", "7=root", "7=", "=owner", "7=owner,7", "65534", "4294967295"] {
+            assert!(Kind::Peers.normalise(bad).is_none(), "{bad}");
+        }
+        assert_eq!(peers("0, 7=owner").unwrap(), [(0, Role::Auditor), (7, Role::Owner)]);
         assert!(Kind::Header.normalise("X-Real-IP").is_some() && Kind::Header.normalise("a b").is_none());
         for (text, expected) in [
             ("1e+06", Some("1000000")),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::Level;
 
 use crate::config::{SETTINGS, Scope, Values};
-use crate::domain::LlmGrants;
+use crate::domain::{LlmGrants, Role};
 use crate::telemetry::log::Format;
 use crate::transport::plugin::schema::HostSetting;
 use crate::verify::pepper::Source;
@@ -31,6 +31,14 @@ pub struct ServeSettings {
     pub tls_key: Option<PathBuf>,
     /// Addresses beyond loopback that may be plaintext.
     pub allow_plaintext: Vec<String>,
+    /// For admins: `unix:PATH` or `host:port`.
+    pub admin: Vec<String>,
+    /// Users of this machine who may administer, besides our own.
+    pub peers: Vec<(u32, Role)>,
+    /// Authorities of operators' client certificates.
+    pub client_ca: Option<PathBuf>,
+    /// For metrics and health over HTTP: `host:port`.
+    pub http: Vec<String>,
 }
 
 /// All settings of a process.
@@ -117,6 +125,10 @@ impl Config {
             tls_cert: path("serve.tls_cert"),
             tls_key: path("serve.tls_key"),
             allow_plaintext: list("serve.allow_plaintext"),
+            admin: list("admin.listen"),
+            peers: crate::config::table::peers(values.get("admin.peers")).unwrap_or_default(),
+            client_ca: path("admin.client_ca"),
+            http: list("serve.http"),
         };
         Self { app, log, serve }
     }

@@ -69,6 +69,8 @@ reasons! {
     RowForged = "row_forged", Credential;
     /// Revoked.
     Revoked = "revoked", Credential;
+    /// It, its tenant, App or User was taken back here, and the store could not commit that yet.
+    DeniedHere = "denied_here", Credential;
     /// Past its expiry.
     Expired = "expired", Credential;
     /// Rotated, and the grace of the old credential is over.

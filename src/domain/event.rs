@@ -140,6 +140,8 @@ actions! {
     CredentialRevoked = "credential.revoked";
     /// Keys of another system were imported, a batch of them.
     CredentialsImported = "credential.imported";
+    /// A tenant's keys were handed out for another store: hashes, no secrets.
+    CredentialsExported = "credential.exported";
     /// Rows were sealed anew under the current pepper, a batch of them.
     CredentialsResealed = "credential.resealed";
     /// A pepper was made known to the store.
@@ -280,6 +282,8 @@ detail_keys! {
     Role = "role";
     /// A tenant's slug.
     Slug = "slug";
+    /// From where it was asked: `files`, `unix`, `tcp:ADDRESS`, `studio`, `portal`.
+    Source = "source";
     /// The tenants that an operator is bound to, comma-separated slugs.
     Tenants = "tenants";
     /// The hash of the last event of the trail of a store that was replaced.

@@ -3,10 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::ServerConfig;
+use arc_swap::ArcSwap;
+use rustls::crypto::CryptoProvider;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest as _, Sha256};
+
+use crate::transport::go_plugin::listener::ServerTls;
 
 /// SHA-256 of a certificate's public key (SubjectPublicKeyInfo, DER): the same for a renewed certificate of the same key.
 /// None where it is no certificate.
@@ -41,31 +47,76 @@ pub enum TlsFileError {
     },
 }
 
-/// Reads certificate chain and private key (PEM). HTTP/2 only, as gRPC is.
-///
-/// # Errors
-/// What is wrong with which file.
-pub fn load(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsFileError> {
-    let unreadable =
-        |what, path: &Path, reason: String| TlsFileError::Unreadable { what, path: path.to_owned(), reason };
-    let chain = CertificateDer::pem_file_iter(cert)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unreadable("certificate", cert, error.to_string()))?;
-    if chain.is_empty() {
-        return Err(unreadable("certificate", cert, "there is none in it".to_owned()));
+/// The files of a listener.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// Certificate chain.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Authorities of client certificates, where peers are asked for one.
+    pub client_ca: Option<PathBuf>,
+}
+
+impl TlsFiles {
+    /// For a listener.
+    ///
+    /// # Errors
+    /// What is wrong with which file.
+    pub fn serve(self) -> Result<ServerTls, TlsFileError> {
+        Ok(Arc::new(ArcSwap::new(self.load()?)))
     }
-    let private =
-        PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable("private key", key, error.to_string()))?;
-    let unusable = |source| TlsFileError::Unusable { cert: cert.to_owned(), key: key.to_owned(), source };
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(unusable)?
-        .with_no_client_auth()
-        .with_single_cert(chain, private)
-        .map_err(unusable)?;
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    Ok(Arc::new(config))
+
+    /// Reads them (PEM). HTTP/2 only, as gRPC is. Peers are asked for a certificate where there are authorities, and
+    /// may come without one; one that does not verify ends the handshake.
+    ///
+    /// # Errors
+    /// What is wrong with which file.
+    pub fn load(&self) -> Result<Arc<ServerConfig>, TlsFileError> {
+        let chain = certificates("certificate", &self.cert)?;
+        let private = PrivateKeyDer::from_pem_file(&self.key)
+            .map_err(|error| unreadable("private key", &self.key, error.to_string()))?;
+        let unusable = |source| TlsFileError::Unusable { cert: self.cert.clone(), key: self.key.clone(), source };
+        // The provider is named, never the process's default: nobody else can change it.
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(unusable)?;
+        let builder = match &self.client_ca {
+            Some(file) => builder.with_client_cert_verifier(client_verifier(file, provider)?),
+            None => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_single_cert(chain, private).map_err(unusable)?;
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        if self.client_ca.is_some() {
+            // A resumed session would bring a certificate along that nobody looks at again.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
+        Ok(Arc::new(config))
+    }
+}
+
+fn unreadable(what: &'static str, path: &Path, reason: String) -> TlsFileError {
+    TlsFileError::Unreadable { what, path: path.to_owned(), reason }
+}
+
+/// All of a file; never none.
+fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {
+    let all = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unreadable(what, path, error.to_string()))?;
+    if all.is_empty() { Err(unreadable(what, path, "there is none in it".to_owned())) } else { Ok(all) }
+}
+
+fn client_verifier(file: &Path, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, TlsFileError> {
+    const WHAT: &str = "certificate of an authority";
+    let mut roots = RootCertStore::empty();
+    for authority in certificates(WHAT, file)? {
+        roots.add(authority).map_err(|error| unreadable(WHAT, file, error.to_string()))?;
+    }
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).allow_unauthenticated();
+    builder.build().map_err(|error| unreadable(WHAT, file, error.to_string()))
 }
 
 #[cfg(test)]
@@ -76,6 +127,8 @@ mod tests {
     fn a_pair_is_read_and_what_is_wrong_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+        let load =
+            |cert: &Path, key: &Path| TlsFiles { cert: cert.to_owned(), key: key.to_owned(), client_ca: None }.load();
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         std::fs::write(&cert, made.cert.pem()).unwrap();
         std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();

@@ -6,6 +6,7 @@ use crate::pb::admin::v1 as pb;
 use crate::transport::admin::Desk;
 use crate::transport::admin::convert::{self, Chosen, app_id, invalid, required};
 use crate::transport::admin::page::Listing;
+use crate::transport::admin::urgent::Effect;
 
 pub(super) fn message(tenant: &str, app: App) -> pb::App {
     let llm = |grant: crate::domain::LlmGrant| pb::LlmGrant { id: grant.id.get(), slug: grant.slug };
@@ -63,6 +64,22 @@ pub(super) fn list(_: &Desk, admin: &Admin, q: pb::ListAppsRequest) -> AdminResu
     let next_page_token = listing.token(listed.next.as_ref());
     let apps = listed.rows.into_iter().map(|app| message(&q.tenant, app)).collect();
     Ok(pb::ListAppsResponse { apps, next_page_token })
+}
+
+/// Whether an update switches it off or on.
+pub(super) fn switches(_: &Desk, admin: &Admin, q: &pb::UpdateAppRequest) -> AdminResult<Effect> {
+    let Some(app) = &q.app else { return Ok(Effect::Neither) };
+    let paths = q.update_mask.as_ref().map(|mask| mask.paths.as_slice()).unwrap_or_default();
+    let named = paths.iter().any(|path| path == "active" || path == "*");
+    if !named && (!paths.is_empty() || !app.active) {
+        return Ok(Effect::Neither);
+    }
+    let subject = admin.may_switch_app(&app.tenant, app_id("app_id", app.app_id)?, false)?;
+    Ok(if app.active { Effect::Gives(subject) } else { Effect::Takes(subject) })
+}
+
+pub(super) fn deletes(_: &Desk, admin: &Admin, q: &pb::DeleteAppRequest) -> AdminResult<Effect> {
+    admin.may_switch_app(&q.tenant, app_id("app_id", q.app_id)?, true).map(Effect::Takes)
 }
 
 pub(super) fn update(_: &Desk, admin: &Admin, q: pb::UpdateAppRequest) -> AdminResult<pb::App> {

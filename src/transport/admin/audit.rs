@@ -74,13 +74,14 @@ pub(super) fn public_key(text: &str) -> AdminResult<PublicKey> {
 }
 
 pub(super) fn verify(
-    _: &Desk,
+    desk: &Desk,
     admin: &Admin,
     q: pb::VerifyAuditTrailRequest,
 ) -> AdminResult<pb::VerifyAuditTrailResponse> {
     if q.anchors.len() > MAX_ANCHORS {
         return Err(invalid("anchors", format!("at most {MAX_ANCHORS}")));
     }
+    let _turn = desk.long_call()?;
     let anchors = q.anchors.iter().enumerate().map(|(number, line)| {
         Checkpoint::parse(line).ok_or_else(|| invalid("anchors", format!("the one of index {number} is no checkpoint")))
     });
@@ -174,10 +175,11 @@ pub(super) fn rotate_key(
 }
 
 pub(super) fn prune(
-    _: &Desk,
+    desk: &Desk,
     admin: &Admin,
     q: pb::PruneAuditTrailRequest,
 ) -> AdminResult<pb::PruneAuditTrailResponse> {
+    let _turn = desk.long_call()?;
     let before_ms = convert::moment_ms("before", &required("before", q.before)?)?;
     let (given_up, base) = admin.prune_trail(before_ms)?;
     Ok(pb::PruneAuditTrailResponse { given_up, up_to: base.sequence, base: base.to_line() })

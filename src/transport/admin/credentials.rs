@@ -10,6 +10,7 @@ use crate::secret::{ApiKeyText, Secret};
 use crate::transport::admin::Desk;
 use crate::transport::admin::convert::{self, Chosen, app_id, invalid, required, timestamp, user_id};
 use crate::transport::admin::page::Listing;
+use crate::transport::admin::urgent::Effect;
 
 pub(super) fn message(tenant: &str, credential: Credential, now_ms: i64) -> pb::Credential {
     let state = credential.check_validity(now_ms);
@@ -159,6 +160,11 @@ pub(super) fn rotate(
     };
     let (credential, replaced) = (Some(described(admin, new)?), Some(described(admin, old)?));
     Ok(pb::RotateCredentialResponse { credential, key, replayed, replaced })
+}
+
+pub(super) fn revokes(_: &Desk, admin: &Admin, q: &pb::RevokeCredentialRequest) -> AdminResult<Effect> {
+    convert::reason(q.reason)?;
+    admin.may_revoke_key(convert::credential_id(&q.credential_id)?).map(Effect::Takes)
 }
 
 pub(super) fn revoke(

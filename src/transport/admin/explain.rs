@@ -32,9 +32,13 @@ impl Facts {
     fn attempt(&self) -> Attempt<'_> {
         let given = |text| Some(text).filter(|text: &&str| !text.is_empty());
         let llm = RequestedLlm { id: self.llm_id, slug: given(&self.llm_slug) };
-        // Asked for no LLM, it says who this is, as the look-ups do.
-        let stage = if llm.is_none() { Stage::LookUp } else { Stage::CommandLine };
-        Attempt { stage, llm, namespace: given(&self.namespace), remote: self.remote, request_id: "" }
+        Attempt {
+            stage: Stage::CommandLine,
+            llm,
+            namespace: given(&self.namespace),
+            remote: self.remote,
+            request_id: "",
+        }
     }
 }
 

@@ -47,6 +47,11 @@ fn token<T>(request: &Request<T>) -> Option<Result<Secret<CredentialText>, Reaso
     }
 }
 
+/// From where, as the trail has it.
+fn place(peer: &PeerInfo) -> String {
+    peer.remote.map_or_else(|| "unix".to_owned(), |remote| format!("tcp:{}", remote.ip()))
+}
+
 /// The caller, or why there is none: for the log alone.
 pub(super) async fn identify<T>(desk: &Desk, request: &Request<T>) -> Result<Caller, Reason> {
     if let Some(InProcess(caller)) = request.extensions().get::<InProcess>() {
@@ -55,12 +60,13 @@ pub(super) async fn identify<T>(desk: &Desk, request: &Request<T>) -> Result<Cal
     let peer = peer(request).filter(|peer| peer.surface == Surface::Admin).ok_or(Reason::UnknownCredential)?;
     if let Some(token) = token(request) {
         let operator = desk.office.gate().authenticator().ok_or(Reason::NotReady)?.operator(&token?).await?;
-        return Ok(Caller::operator(&operator));
+        return Ok(Caller::operator(&operator).from_there(place(&peer)));
     }
     let PeerInfo { certificate, uid, .. } = peer;
     if let Some(certificate) = certificate {
         let authenticator = desk.office.gate().authenticator().ok_or(Reason::NotReady)?;
-        return Ok(Caller::operator(&authenticator.operator_by_certificate(&certificate)?));
+        return Ok(Caller::operator(&authenticator.operator_by_certificate(&certificate)?).from_there(place(&peer)));
     }
-    uid.and_then(|uid| desk.peers.caller(uid)).ok_or(Reason::UnknownCredential)
+    let caller = uid.and_then(|uid| desk.peers.caller(uid)).ok_or(Reason::UnknownCredential)?;
+    Ok(caller.from_there(place(&peer)))
 }

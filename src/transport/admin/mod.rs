@@ -11,11 +11,13 @@ mod credentials;
 mod explain;
 mod identify;
 mod import;
+pub mod listen;
 mod operators;
 mod page;
 mod status;
 mod streams;
 mod tenants;
+mod urgent;
 mod users;
 pub mod views;
 
@@ -40,17 +42,27 @@ pub trait Office: Send + Sync {
     fn backend(&self) -> Option<Backend>;
     /// What decides about requests, and proves operators.
     fn gate(&self) -> &Arc<Gate>;
+    /// Whether the process decides about requests, so that denying something here means something.
+    fn serves(&self) -> bool;
     /// How long the process has been up.
     fn uptime(&self) -> Duration;
     /// How it is.
     fn health(&self) -> Health;
 }
 
+/// Calls that run at once; more wait.
+const CALLS: usize = 16;
+/// How long a call waits for its turn.
+const TURN_LIMIT: Duration = Duration::from_secs(5);
+
 /// What every method has.
 pub(super) struct Desk {
     office: Arc<dyn Office>,
     peers: Peers,
+    /// Threads for calls, so that a flood of them takes neither memory nor those that what is urgent needs.
+    calls: Arc<tokio::sync::Semaphore>,
     long_calls: Arc<tokio::sync::Semaphore>,
+    urgent: urgent::Urgent,
 }
 
 /// The service.
@@ -90,11 +102,22 @@ asks! {
         GetAuditPublicKeyRequest ListDecisionsRequest
 }
 
+impl Desk {
+    /// A turn for a call that takes its time: few run at once.
+    fn long_call(&self) -> AdminResult<tokio::sync::OwnedSemaphorePermit> {
+        let turn = Arc::clone(&self.long_calls).try_acquire_owned();
+        turn.map_err(|_| {
+            AdminError::Busy("too many imports, exports and walks run already: try again when one has ended")
+        })
+    }
+}
+
 impl AdminRpc {
     /// Works on this, for these users of the machine.
     pub fn new(office: Arc<dyn Office>, peers: Peers) -> Self {
         let long_calls = Arc::new(tokio::sync::Semaphore::new(streams::LONG_CALLS));
-        Self { desk: Arc::new(Desk { office, peers, long_calls }) }
+        let (calls, urgent) = (Arc::new(tokio::sync::Semaphore::new(CALLS)), urgent::Urgent::default());
+        Self { desk: Arc::new(Desk { office, peers, calls, long_calls, urgent }) }
     }
 
     /// Who is calling.
@@ -128,8 +151,15 @@ impl AdminRpc {
         run: fn(&Desk, &Admin, Q) -> AdminResult<A>,
     ) -> Result<Response<A>, Status> {
         let caller = self.identify(method, &request).await?;
+        let turn = tokio::time::timeout(TURN_LIMIT, Arc::clone(&self.desk.calls).acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else {
+            return self.told(method, caller.actor, Ok(Err(AdminError::Busy("too many calls wait: try again"))));
+        };
         let (this, asked) = (self.clone(), request.into_inner());
-        let work = move || this.run(method, caller, asked, run);
+        let work = move || {
+            let _turn = turn;
+            this.run(method, caller, asked, run)
+        };
         let answer = tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(status::internal()));
         answer.map(Response::new)
     }
@@ -189,6 +219,7 @@ fn code_label(code: tonic::Code) -> &'static str {
         Code::FailedPrecondition => "failed_precondition",
         Code::Aborted => "aborted",
         Code::Unavailable => "unavailable",
+        Code::ResourceExhausted => "resource_exhausted",
         Code::Unauthenticated => "unauthenticated",
         _ => "internal",
     }
@@ -220,7 +251,10 @@ fn caller(_: &Desk, admin: &Admin, _: pb::GetCallerRequest) -> AdminResult<pb::C
 
 /// The whole implementation: each unary method passes on to its function, and the rest is [`streams`].
 macro_rules! service {
-    ($($name:ident: $request:ident => $response:ident = $run:path;)+) => {
+    (
+        plain { $($name:ident: $request:ident => $response:ident = $run:path;)+ }
+        taking_back { $($taking:ident: $asked:ident => $answer:ident = $about:path, $undo:path;)+ }
+    ) => {
         #[tonic::async_trait]
         impl pb::admin_service_server::AdminService for AdminRpc {
             type ImportCredentialsStream = Stream<pb::ImportCredentialsResponse>;
@@ -255,41 +289,37 @@ macro_rules! service {
             $(async fn $name(&self, request: Request<pb::$request>) -> Result<Response<pb::$response>, Status> {
                 self.unary(stringify!($name), request, $run).await
             })+
+            $(async fn $taking(&self, request: Request<pb::$asked>) -> Result<Response<pb::$answer>, Status> {
+                self.urgently(stringify!($taking), request, $about, $undo).await
+            })+
         }
     };
 }
 
 service! {
+    plain {
     get_health: GetHealthRequest => Health = health;
     get_caller: GetCallerRequest => Caller = caller;
     create_tenant: CreateTenantRequest => CreateTenantResponse = tenants::create;
     get_tenant: GetTenantRequest => Tenant = tenants::get;
     list_tenants: ListTenantsRequest => ListTenantsResponse = tenants::list;
     update_tenant: UpdateTenantRequest => Tenant = tenants::update;
-    suspend_tenant: SuspendTenantRequest => Tenant = tenants::suspend;
-    resume_tenant: ResumeTenantRequest => Tenant = tenants::resume;
     create_app: CreateAppRequest => CreateAppResponse = apps::create;
     get_app: GetAppRequest => App = apps::get;
     list_apps: ListAppsRequest => ListAppsResponse = apps::list;
-    update_app: UpdateAppRequest => App = apps::update;
-    delete_app: DeleteAppRequest => DeleteAppResponse = apps::delete;
     create_user: CreateUserRequest => CreateUserResponse = users::create;
     get_user: GetUserRequest => User = users::get;
     list_users: ListUsersRequest => ListUsersResponse = users::list;
-    update_user: UpdateUserRequest => User = users::update;
-    delete_user: DeleteUserRequest => DeleteUserResponse = users::delete;
     issue_credential: IssueCredentialRequest => IssueCredentialResponse = credentials::issue;
     get_credential: GetCredentialRequest => Credential = credentials::get;
     list_credentials: ListCredentialsRequest => ListCredentialsResponse = credentials::list;
     update_credential: UpdateCredentialRequest => Credential = credentials::update;
     rotate_credential: RotateCredentialRequest => RotateCredentialResponse = credentials::rotate;
-    revoke_credential: RevokeCredentialRequest => RevokeCredentialResponse = credentials::revoke;
     explain_credential: ExplainCredentialRequest => ExplainCredentialResponse = explain::explain;
     test_credential: TestCredentialRequest => TestCredentialResponse = explain::test;
     create_operator: CreateOperatorRequest => CreateOperatorResponse = operators::create;
     get_operator: GetOperatorRequest => Operator = operators::get;
     list_operators: ListOperatorsRequest => ListOperatorsResponse = operators::list;
-    revoke_operator: RevokeOperatorRequest => RevokeOperatorResponse = operators::revoke;
     list_audit_events: ListAuditEventsRequest => ListAuditEventsResponse = audit::list;
     verify_audit_trail: VerifyAuditTrailRequest => VerifyAuditTrailResponse = audit::verify;
     create_audit_checkpoint: CreateAuditCheckpointRequest => AuditCheckpoint = audit::checkpoint;
@@ -297,4 +327,15 @@ service! {
     rotate_audit_key: RotateAuditKeyRequest => RotateAuditKeyResponse = audit::rotate_key;
     prune_audit_trail: PruneAuditTrailRequest => PruneAuditTrailResponse = audit::prune;
     list_decisions: ListDecisionsRequest => ListDecisionsResponse = audit::decisions;
+    }
+    taking_back {
+    suspend_tenant: SuspendTenantRequest => Tenant = tenants::suspends, tenants::suspend;
+    resume_tenant: ResumeTenantRequest => Tenant = tenants::resumes, tenants::resume;
+    update_app: UpdateAppRequest => App = apps::switches, apps::update;
+    delete_app: DeleteAppRequest => DeleteAppResponse = apps::deletes, apps::delete;
+    update_user: UpdateUserRequest => User = users::switches, users::update;
+    delete_user: DeleteUserRequest => DeleteUserResponse = users::deletes, users::delete;
+    revoke_credential: RevokeCredentialRequest => RevokeCredentialResponse = credentials::revokes, credentials::revoke;
+    revoke_operator: RevokeOperatorRequest => RevokeOperatorResponse = operators::revokes, operators::revoke;
+    }
 }

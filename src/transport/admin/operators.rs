@@ -9,6 +9,7 @@ use crate::secret::{OperatorText, Secret};
 use crate::transport::admin::Desk;
 use crate::transport::admin::convert::{self, invalid, required, timestamp};
 use crate::transport::admin::page::Listing;
+use crate::transport::admin::urgent::Effect;
 
 /// With the slugs of its tenants; by id where one is gone.
 fn message(admin: &Admin, operator: Operator, slugs: &mut HashMap<TenantId, String>) -> AdminResult<pb::Operator> {
@@ -76,6 +77,11 @@ pub(super) fn list(_: &Desk, admin: &Admin, q: pb::ListOperatorsRequest) -> Admi
     let (next_page_token, mut slugs) = (listing.token(listed.next.as_ref()), HashMap::new());
     let operators = listed.rows.into_iter().map(|operator| message(admin, operator, &mut slugs));
     Ok(pb::ListOperatorsResponse { operators: operators.collect::<AdminResult<_>>()?, next_page_token })
+}
+
+pub(super) fn revokes(desk: &Desk, admin: &Admin, q: &pb::RevokeOperatorRequest) -> AdminResult<Effect> {
+    let denied = desk.office.gate().denied();
+    admin.may_revoke_operator(&q.operator, |subject| denied.denies([subject])).map(Effect::Takes)
 }
 
 pub(super) fn revoke(_: &Desk, admin: &Admin, q: pb::RevokeOperatorRequest) -> AdminResult<pb::RevokeOperatorResponse> {

@@ -40,6 +40,8 @@ fn told(error: &AdminError) -> Told {
         AdminError::NotInForce { .. } => (Code::FailedPrecondition, "NOT_IN_FORCE"),
         AdminError::Keyring(_) => (Code::FailedPrecondition, "KEYRING"),
         AdminError::SigningKey(_) => (Code::FailedPrecondition, "SIGNING_KEY"),
+        AdminError::DeniedHere => (Code::Unavailable, "DENIED_HERE_NOT_DURABLE"),
+        AdminError::Busy(_) => (Code::ResourceExhausted, "BUSY"),
         AdminError::Unavailable(_) => (Code::Unavailable, "NOT_READY"),
         AdminError::Store(StoreError::Conflict { .. }) => (Code::Aborted, "CONFLICT"),
         AdminError::Store(_) => (Code::Unavailable, "STORE_FAILED"),
@@ -59,6 +61,7 @@ fn advice(error: &AdminError) -> &'static str {
         AdminError::NotFound { what: "operator", .. } => "`latchkey operator list` shows all",
         AdminError::NotFound { .. } => "`latchkey key list --tenant …` shows all of a tenant",
         AdminError::Forbidden { .. } => "ask an operator who may; `latchkey operator list` shows all",
+        AdminError::DeniedHere => "see what holds the store up: `latchkey doctor`; ask again until it is done",
         AdminError::Store(_) => "try again; `latchkey doctor` on the server's machine says what is wrong",
         _ => "",
     }

@@ -23,7 +23,6 @@ const WAITING: usize = 16;
 const LOOK: Duration = Duration::from_millis(250);
 /// Imports and exports at once.
 pub(super) const LONG_CALLS: usize = 8;
-const TOO_MANY: &str = "too many imports and exports run already: try again when one has ended";
 /// Events sent at once.
 const EVENTS: usize = 500;
 
@@ -36,8 +35,7 @@ impl AdminRpc {
         asked: Q,
         work: impl FnOnce(&Admin, Q, &dyn Fn(A) -> bool) -> AdminResult<()> + Send + 'static,
     ) -> Result<Response<Stream<A>>, Status> {
-        let turn = Arc::clone(&self.desk.long_calls).try_acquire_owned();
-        let turn = turn.map_err(|_| status::status(&AdminError::Unavailable(TOO_MANY.to_owned())))?;
+        let turn = self.desk.long_call().map_err(|error| status::status(&error))?;
         let (pieces, answer) = mpsc::channel(WAITING);
         let this = self.clone();
         tokio::task::spawn_blocking(move || {

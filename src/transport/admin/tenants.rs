@@ -7,6 +7,7 @@ use crate::pb::admin::v1 as pb;
 use crate::transport::admin::Desk;
 use crate::transport::admin::convert::{self, Chosen, required};
 use crate::transport::admin::page::Listing;
+use crate::transport::admin::urgent::Effect;
 
 pub(super) fn message(tenant: Tenant) -> pb::Tenant {
     pb::Tenant {
@@ -67,6 +68,14 @@ pub(super) fn update(_: &Desk, admin: &Admin, q: pb::UpdateTenantRequest) -> Adm
         etag: convert::generation(&t.etag)?,
     };
     Ok(message(admin.set_tenant(&t.tenant, &changes)?))
+}
+
+pub(super) fn suspends(_: &Desk, admin: &Admin, q: &pb::SuspendTenantRequest) -> AdminResult<Effect> {
+    admin.may_suspend(&q.tenant).map(Effect::Takes)
+}
+
+pub(super) fn resumes(_: &Desk, admin: &Admin, q: &pb::ResumeTenantRequest) -> AdminResult<Effect> {
+    admin.may_suspend(&q.tenant).map(Effect::Gives)
 }
 
 pub(super) fn suspend(_: &Desk, admin: &Admin, q: pb::SuspendTenantRequest) -> AdminResult<pb::Tenant> {

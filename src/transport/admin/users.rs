@@ -6,6 +6,7 @@ use crate::pb::admin::v1 as pb;
 use crate::transport::admin::Desk;
 use crate::transport::admin::convert::{self, Chosen, invalid, required, user_id};
 use crate::transport::admin::page::Listing;
+use crate::transport::admin::urgent::Effect;
 
 pub(super) fn message(tenant: &str, user: User) -> pb::User {
     let User { id, email, name, active, metadata, generation, .. } = user;
@@ -37,6 +38,22 @@ pub(super) fn list(_: &Desk, admin: &Admin, q: pb::ListUsersRequest) -> AdminRes
     let next_page_token = listing.token(listed.next.as_ref());
     let users = listed.rows.into_iter().map(|user| message(&q.tenant, user)).collect();
     Ok(pb::ListUsersResponse { users, next_page_token })
+}
+
+/// Whether an update switches it off or on.
+pub(super) fn switches(_: &Desk, admin: &Admin, q: &pb::UpdateUserRequest) -> AdminResult<Effect> {
+    let Some(user) = &q.user else { return Ok(Effect::Neither) };
+    let paths = q.update_mask.as_ref().map(|mask| mask.paths.as_slice()).unwrap_or_default();
+    let named = paths.iter().any(|path| path == "active" || path == "*");
+    if !named && (!paths.is_empty() || !user.active) {
+        return Ok(Effect::Neither);
+    }
+    let subject = admin.may_switch_user(&user.tenant, user_id("user_id", user.user_id)?, false)?;
+    Ok(if user.active { Effect::Gives(subject) } else { Effect::Takes(subject) })
+}
+
+pub(super) fn deletes(_: &Desk, admin: &Admin, q: &pb::DeleteUserRequest) -> AdminResult<Effect> {
+    admin.may_switch_user(&q.tenant, user_id("user_id", q.user_id)?, true).map(Effect::Takes)
 }
 
 pub(super) fn update(_: &Desk, admin: &Admin, q: pb::UpdateUserRequest) -> AdminResult<pb::User> {

@@ -243,8 +243,9 @@ impl Broker {
         let (conns, incoming) = mpsc::channel(16);
         let acceptance = Acceptance {
             surface: crate::transport::go_plugin::Surface::Managed,
-            tls: self.wiring.tls.as_ref().map(|tls| Arc::clone(&tls.server)),
+            tls: self.wiring.tls.as_ref().map(AutoMtls::server_tls),
             parent: rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get()),
+            room: None,
         };
         if self.session().is_some() {
             let (raws, mut streams) = mpsc::channel(16);

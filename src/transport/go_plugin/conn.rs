@@ -9,9 +9,12 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::server::TlsStream;
 use tokio_util::compat::Compat;
 use tonic::transport::server::Connected;
+
+use crate::transport::tls_files::public_key_of;
 
 /// How a connection came about; decides what is served on it (rule R1).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -37,7 +40,8 @@ pub struct PeerInfo {
     pub uid: Option<u32>,
     /// Whether that process is the one that started us.
     pub is_parent: bool,
-    /// Whether the peer proved to be the host by `AutoMTLS`.
+    /// Whether the peer proved to have a certificate that we asked for and know: on managed surfaces the host's own, by
+    /// `AutoMTLS`.
     pub mutual_tls: bool,
     /// SHA-256 of the public key (SubjectPublicKeyInfo, DER) of the certificate that the peer proved to have.
     pub certificate: Option<[u8; 32]>,
@@ -59,6 +63,8 @@ pub enum Raw {
 pub struct Conn {
     io: Io,
     peer: PeerInfo,
+    #[expect(dead_code, reason = "given back when the connection ends")]
+    room: Option<OwnedSemaphorePermit>,
 }
 
 enum Io {
@@ -69,12 +75,20 @@ enum Io {
 impl Conn {
     /// Without TLS.
     pub fn plain(raw: Raw, peer: PeerInfo) -> Self {
-        Self { io: Io::Plain(raw), peer }
+        Self { io: Io::Plain(raw), peer, room: None }
     }
 
-    /// After a TLS handshake in which the peer proved who it is.
+    /// After a TLS handshake. A certificate of the peer's is there only if it was asked for and verified.
     pub fn secured(stream: TlsStream<Raw>, peer: PeerInfo) -> Self {
-        Self { io: Io::Tls(Box::new(stream)), peer: PeerInfo { mutual_tls: true, ..peer } }
+        let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let (mutual_tls, certificate) = (certificate.is_some(), certificate.and_then(public_key_of));
+        Self { io: Io::Tls(Box::new(stream)), peer: PeerInfo { mutual_tls, certificate, ..peer }, room: None }
+    }
+
+    /// Keeps its place among the connections that there may be.
+    #[must_use]
+    pub fn in_room(self, room: Option<OwnedSemaphorePermit>) -> Self {
+        Self { room, ..self }
     }
 }
 

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 
 use crate::clock::{Entropy as _, SystemEntropy};
@@ -129,6 +130,18 @@ pub fn bind_for_host(environment: &Environment) -> Result<Bound, ListenError> {
 /// # Errors
 /// When it cannot be made, or somebody lives there.
 pub fn bind_unix(path: &Path) -> Result<Bound, ListenError> {
+    bind_unix_as(path, 0o600)
+}
+
+/// The same, for all whom the modes of the directory let through: who they are is then to be asked of each peer.
+///
+/// # Errors
+/// As above.
+pub fn bind_unix_for_all(path: &Path) -> Result<Bound, ListenError> {
+    bind_unix_as(path, 0o666)
+}
+
+fn bind_unix_as(path: &Path, mode: u32) -> Result<Bound, ListenError> {
     if path.as_os_str().len() > MAX_SOCKET_PATH {
         return Err(ListenError::PathTooLong { path: path.to_owned() });
     }
@@ -149,7 +162,7 @@ pub fn bind_unix(path: &Path) -> Result<Bound, ListenError> {
     };
     let file = SocketFile(path.to_owned());
     // The process's umask has closed it to others already; this takes the superfluous execute bit away.
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(error)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(error)?;
     Ok(Bound::Unix(listener, file))
 }
 
@@ -200,15 +213,20 @@ pub async fn bind_tcp(address: SocketAddr) -> Result<Bound, ListenError> {
     Ok(Bound::Tcp(listener, bound))
 }
 
+/// How we speak TLS: looked at for each connection, so that it may change while we listen.
+pub type ServerTls = Arc<ArcSwap<ServerConfig>>;
+
 /// Who may be on the other end, and how they prove it.
 #[derive(Clone)]
 pub struct Acceptance {
     /// What kind of listener it is.
     pub surface: Surface,
     /// TLS, where the peer must speak it.
-    pub tls: Option<Arc<ServerConfig>>,
+    pub tls: Option<ServerTls>,
     /// The process that started us.
     pub parent: Option<i32>,
+    /// How many connections there may be at once, where that is bounded.
+    pub room: Option<Arc<Semaphore>>,
 }
 
 impl Acceptance {
@@ -237,15 +255,22 @@ impl Acceptance {
 
     /// Makes a connection of what was accepted, in a task of its own where TLS takes its time.
     pub fn hand_over(&self, raw: Raw, peer: PeerInfo, to: mpsc::Sender<Conn>) {
-        let tls = self.tls.clone();
+        let room = match &self.room {
+            Some(room) => match Arc::clone(room).try_acquire_owned() {
+                Ok(permit) => Some(permit),
+                Err(_) => return tracing::warn!(surface = ?self.surface, "refused a connection: there are too many"),
+            },
+            None => None,
+        };
+        let tls = self.tls.as_ref().map(|tls| tls.load_full());
         tokio::spawn(async move {
             let Some(tls) = tls else {
-                let _ = to.send(Conn::plain(raw, peer)).await;
+                let _ = to.send(Conn::plain(raw, peer).in_room(room)).await;
                 return;
             };
             match tokio::time::timeout(HANDSHAKE_LIMIT, TlsAcceptor::from(tls).accept(raw)).await {
                 Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                    let _ = to.send(Conn::secured(stream, peer)).await;
+                    let _ = to.send(Conn::secured(stream, peer).in_room(room)).await;
                 }
                 Ok(Ok(_)) => tracing::info!(connection = peer.connection, "refused a peer that did not ask for h2"),
                 Ok(Err(error)) => tracing::info!(connection = peer.connection, %error, "refused a TLS handshake"),

@@ -18,7 +18,7 @@ use crate::transport::go_plugin::broker::{Brokers, Wiring, lock};
 use crate::transport::go_plugin::conn::{Conn, Surface};
 use crate::transport::go_plugin::end::{self, Ending};
 use crate::transport::go_plugin::environment::Environment;
-use crate::transport::go_plugin::listener::{Acceptance, Bound, ListenError};
+use crate::transport::go_plugin::listener::{Acceptance, Bound, ListenError, ServerTls};
 use crate::transport::go_plugin::mux::Session;
 use crate::transport::go_plugin::services::{BrokerService, ControllerService, StdioService};
 use crate::transport::go_plugin::tls::{AutoMtls, TlsError};
@@ -70,8 +70,9 @@ pub async fn managed(
     let brokers = Arc::new(Brokers::new(wiring));
     let acceptance = Acceptance {
         surface: Surface::Managed,
-        tls: tls.as_ref().map(|tls| Arc::clone(&tls.server)),
+        tls: tls.as_ref().map(AutoMtls::server_tls),
         parent: rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get()),
+        room: None,
     };
     let routes = complete(routes(Arc::clone(&brokers)), &brokers, &ending, settings).await?;
     let line = handshake::line(
@@ -103,7 +104,7 @@ pub async fn managed(
 /// # Errors
 /// When the server ends by itself.
 pub async fn attached(
-    listeners: Vec<(Bound, Option<Arc<rustls::ServerConfig>>)>,
+    listeners: Vec<(Bound, Option<ServerTls>)>,
     settings: &Settings,
     ending: Arc<Ending>,
     routes: impl FnOnce(Arc<Brokers>) -> Routes,
@@ -113,7 +114,7 @@ pub async fn attached(
     let routes = complete(routes(Arc::clone(&brokers)), &brokers, &ending, settings).await?;
     let (conns, incoming) = mpsc::channel(256);
     for (bound, tls) in listeners {
-        let acceptance = Acceptance { surface: Surface::Attached, tls, parent: None };
+        let acceptance = Acceptance { surface: Surface::Attached, tls, parent: None, room: None };
         let conns = conns.clone();
         tokio::spawn(async move {
             listener::accept(&bound, &acceptance, |raw, peer| acceptance.hand_over(raw, peer, conns.clone())).await;

@@ -85,7 +85,7 @@ impl GrpcController for ControllerService {
     async fn shutdown(&self, request: Request<Empty>) -> Result<Response<Empty>, Status> {
         match peer(&request).map(|peer| peer.surface) {
             // One host of several is leaving; the server is not its to end (host contract 1.7).
-            Some(Surface::Attached) => tracing::info!("a host says good-bye"),
+            Some(Surface::Attached | Surface::Admin) => tracing::info!("a host says good-bye"),
             _ => self.ending.flush_then_exit().await,
         }
         Ok(Response::new(Empty {}))

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -15,6 +16,8 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme,
 };
+
+use crate::transport::go_plugin::listener::ServerTls;
 
 /// Why there is no TLS. The process must not go on without it.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +72,11 @@ impl AutoMtls {
             .with_client_auth_cert(vec![certificate.clone()], private_key())?;
         client.alpn_protocols = vec![b"h2".to_vec()];
         Ok(Self { server: Arc::new(server), client: Arc::new(client), certificate })
+    }
+
+    /// For listeners; it never changes.
+    pub fn server_tls(&self) -> ServerTls {
+        Arc::new(ArcSwap::new(Arc::clone(&self.server)))
     }
 
     /// Our certificate, for the handshake line.
