@@ -57,3 +57,7 @@ impl Authenticator {
         self.verifier.pool()
     }
 }
+
+#[cfg(test)]
+#[path = "operators_tests.rs"]
+mod tests;
