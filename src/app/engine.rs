@@ -101,6 +101,11 @@ impl Engine {
         Ok(Self { authenticator, backend, decisions, stop, replaced })
     }
 
+    /// The hashing threads, for those who make keys in a process that answers.
+    pub fn pool(&self) -> &Arc<ArgonPool> {
+        self.authenticator.pool()
+    }
+
     /// Whether another file is where the store was (rule R9): everything is denied until it is opened anew.
     pub fn is_replaced(&self) -> bool {
         self.replaced.load(Ordering::Acquire)
