@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::transport::go_plugin::listener::ServerTls;
 
-/// SHA-256 of a certificate's public key (SubjectPublicKeyInfo, DER): the same for a renewed certificate of the same key.
+/// SHA-256 of a certificate's public key (`SubjectPublicKeyInfo`, DER): the same for a renewed certificate of the same key.
 /// None where it is no certificate.
 pub fn public_key_of(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
     let parsed = webpki::EndEntityCert::try_from(certificate).ok()?;
