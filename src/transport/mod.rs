@@ -6,6 +6,7 @@ pub mod admin;
 pub mod go_plugin;
 pub mod plugin;
 pub mod tls_files;
+pub mod tls_watch;
 
 use std::sync::Arc;
 
