@@ -146,7 +146,7 @@ pub fn run(
         at_end();
     }));
     // Before anything is announced; its listeners belong to its own runtime.
-    let aside = Aside::start(config, &places, tls.admin, &hosted, &ending)?;
+    let aside = Aside::start(config, &places, tls.admin.as_ref(), &hosted, &ending)?;
     let deps = Deps {
         gate: Arc::clone(&hosted.gate),
         lifecycle: Arc::new(Server(hosted)),

@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod go_plugin;
+pub mod http;
 pub mod plugin;
 pub mod tls_files;
 pub mod tls_watch;
