@@ -26,6 +26,7 @@ pub fn start(data: &Path) -> (Opened, Engine) {
         decisions_per_second: 100,
         decisions_max_rows: 100_000,
         accepted_one_in: 0,
+        audit_min_retention: std::time::Duration::ZERO,
         audit_key: None,
         audit_anchors: None,
         worker_threads: 1,

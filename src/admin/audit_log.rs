@@ -229,12 +229,17 @@ impl Admin {
         let permit = self.permit(Act::Govern)?;
         let audit = permit.store().audit();
         let before = audit.head()?.map_or(0, |(last, _)| last);
-        let details = vec![(DetailKey::PublicKey, hex::encode(key))];
-        audit.note(self.event(Action::AuditKeyChanged, Subject::Everything, None, details.clone()))?;
+        let event = self.event(
+            Action::AuditKeyChanged,
+            Subject::Everything,
+            None,
+            vec![(DetailKey::PublicKey, hex::encode(key))],
+        );
+        audit.note(event.clone())?;
         // Others may have added events since.
         let noted = audit.list(before, PAGE)?.into_iter();
-        let mut noted = noted.filter(|e| e.event.action == Action::AuditKeyChanged && e.event.details == details);
-        let lost = || AdminError::Store(StoreError::Conflict { what: "the change of the audit key" });
+        let mut noted = noted.filter(|e| e.event == event);
+        let lost = || AdminError::Store(StoreError::Conflict { what: "audit key" });
         noted.next().map(|noted| (noted.sequence, noted.hash)).ok_or_else(lost)
     }
 }

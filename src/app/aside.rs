@@ -4,17 +4,19 @@
 use std::sync::Arc;
 
 use crate::app::hosted::Hosted;
+use crate::app::office::Serving;
 use crate::app::places::{Place, Places};
 use crate::app::serve::{ServeFailure, Server, text};
 use crate::config::Config;
 use crate::transport::admin::listen::{self, Routes};
+use crate::transport::admin::{AdminRpc, Peers};
 use crate::transport::go_plugin::end::Ending;
 use crate::transport::go_plugin::listener::{self, Bound, ListenError, ServerTls};
 use crate::transport::go_plugin::serve::ServeError;
 use crate::transport::http::{self, ops, ops::Ops};
 
 /// Calls of admins that may block at once.
-const BLOCKING_THREADS: usize = 32;
+const BLOCKING_THREADS: usize = 48;
 /// How much less than a decision its threads count.
 const NICE: i32 = 10;
 
@@ -105,6 +107,9 @@ async fn bind(
 }
 
 /// What admins are served: the one place where their services are put together.
-async fn admin_routes(_: &Arc<Hosted>, _: &Config) -> Result<Routes, ServeError> {
-    listen::routes().await
+async fn admin_routes(hosted: &Arc<Hosted>, config: &Config) -> Result<Routes, ServeError> {
+    let own_uid = Some(rustix::process::geteuid().as_raw());
+    let peers = Peers { own_uid, listed: config.serve.peers.clone() };
+    let service = AdminRpc::new(Arc::new(Serving(Arc::clone(hosted))), peers);
+    Ok(listen::routes().await?.add_service(service.into_server()))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::admin::Backend;
 use crate::app::{OpenFailure, Opened, Settings};
 use crate::audit::decisions::DecisionSink;
 use crate::authenticate::denied::DeniedHere;
@@ -27,6 +28,8 @@ use crate::verify::pool::ArgonPool;
 pub struct Engine {
     /// Decides.
     pub authenticator: Arc<Authenticator>,
+    /// Administers the same store.
+    pub backend: Backend,
     decisions: Arc<DecisionLog>,
     stop: Arc<AtomicBool>,
     replaced: Arc<AtomicBool>,
@@ -94,7 +97,8 @@ impl Engine {
         let replaced = Arc::new(AtomicBool::new(false));
         let signs = (Arc::clone(&stop), Arc::clone(&replaced));
         watch(feed, store, told, Arc::clone(metrics), signs).map_err(OpenFailure::System)?;
-        Ok(Self { authenticator, decisions, stop, replaced })
+        let backend = opened.backend().with_retention(settings.audit_min_retention);
+        Ok(Self { authenticator, backend, decisions, stop, replaced })
     }
 
     /// Whether another file is where the store was (rule R9): everything is denied until it is opened anew.

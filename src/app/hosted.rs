@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
+use crate::admin::Backend;
 use crate::app::engine::{self, Engine};
 use crate::app::{OpenFailure, Settings};
 use crate::authenticate::record::Recorder;
@@ -23,6 +24,8 @@ pub(super) struct Hosted {
     pub(super) gate: Arc<Gate>,
     pub(super) service: Arc<ArcSwap<crate::transport::Settings>>,
     engine: Mutex<Option<Engine>>,
+    /// What administers the open store; none while there is none.
+    backend: ArcSwapOption<Backend>,
     /// What the store was last opened with, once it was.
     opened_with: Mutex<Option<Settings>>,
     /// What was logged last, so that a fault that lasts is one line.
@@ -39,6 +42,7 @@ impl Hosted {
             gate: Arc::new(Gate::closed(metrics, problems)),
             service: Arc::new(ArcSwap::from_pointee(service)),
             engine: Mutex::default(),
+            backend: ArcSwapOption::empty(),
             opened_with: Mutex::default(),
             said: Mutex::default(),
             started_ns: SystemClock.boot_ns(),
@@ -82,10 +86,12 @@ impl Hosted {
         let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
         self.service.store(Arc::new(settings.service.clone()));
         // What came before is gone first: one process has one engine on a store.
+        self.backend.store(None);
         drop(engine.take());
         match engine::open_gate(&self.gate, settings, self.kind, problems.clone()) {
             Ok(started) => {
                 tracing::info!(data_dir = ?settings.data_dir.as_deref().unwrap_or("".as_ref()), "the store is open");
+                self.backend.store(Some(Arc::new(started.backend.clone())));
                 *engine = Some(started);
                 self.said.lock().unwrap_or_else(PoisonError::into_inner).clear();
                 Ok(())
@@ -123,6 +129,10 @@ impl Hosted {
     pub(super) fn flush_soon(self: &Arc<Self>) {
         let hosted = Arc::clone(self);
         tokio::task::spawn_blocking(move || hosted.flush(FLUSH_LIMIT));
+    }
+
+    pub(super) fn backend(&self) -> Option<Backend> {
+        self.backend.load().as_deref().cloned()
     }
 
     pub(super) fn uptime(&self) -> Duration {

@@ -58,6 +58,8 @@ pub struct Settings {
     pub accepted_one_in: u32,
     /// The key that signs the audit trail; beside the database by default.
     pub audit_key: Option<PathBuf>,
+    /// How much of the trail nobody gives up over the admin RPC.
+    pub audit_min_retention: std::time::Duration,
     /// A file that each checkpoint of the trail is appended to.
     pub audit_anchors: Option<PathBuf>,
     /// Async worker threads.

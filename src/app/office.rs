@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::admin::Backend;
 use crate::app::engine::Engine;
+use crate::app::hosted::Hosted;
 use crate::app::{OpenFailure, Opened, Settings};
 use crate::authenticate::record::Recorder;
 use crate::authenticate::{Gate, Health, Problem};
@@ -68,5 +69,26 @@ impl Office for Desk {
     }
     fn health(&self) -> Health {
         self.gate.health()
+    }
+}
+
+/// The office of a process that serves.
+pub(super) struct Serving(pub(super) Arc<Hosted>);
+
+impl Office for Serving {
+    fn backend(&self) -> Option<Backend> {
+        self.0.backend()
+    }
+    fn gate(&self) -> &Arc<Gate> {
+        &self.0.gate
+    }
+    fn serves(&self) -> bool {
+        true
+    }
+    fn uptime(&self) -> Duration {
+        self.0.uptime()
+    }
+    fn health(&self) -> Health {
+        self.0.health()
     }
 }

@@ -15,7 +15,6 @@ use crate::app::office::Desk;
 use crate::cli::context::{Context, Failure};
 use crate::cli::remote;
 use crate::pb::admin::v1::admin_service_client::AdminServiceClient;
-use crate::pb::admin::v1::admin_service_server::AdminServiceServer;
 use crate::transport::admin::{AdminRpc, InProcess, Office, Peers};
 
 /// Where requests go.
@@ -55,8 +54,7 @@ impl Client {
             }
             None => {
                 let office: Arc<dyn Office> = Arc::new(Desk::open(&context.settings()?.app, decides)?);
-                let service = AdminServiceServer::new(AdminRpc::new(office, Peers::default()));
-                let service = service.max_decoding_message_size(MAX_MESSAGE);
+                let service = AdminRpc::new(office, Peers::default()).into_server();
                 let as_owner = service.map_request(|mut request: http::Request<Body>| {
                     request.extensions_mut().insert(InProcess(local_caller()));
                     request

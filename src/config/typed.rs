@@ -93,6 +93,7 @@ impl Config {
             decisions_per_second: small("audit.decisions_per_second"),
             decisions_max_rows: number("audit.decisions_max_rows"),
             accepted_one_in: small("audit.accepted_one_in"),
+            audit_min_retention: Duration::from_secs(number("audit.min_retention_days").saturating_mul(86_400)),
             audit_key: path("audit.key_file"),
             audit_anchors: path("audit.anchor_file"),
             worker_threads: or_auto(size("runtime.worker_threads"), cores / 2),

@@ -32,6 +32,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::admin::{Admin, AdminError, AdminResult, Backend, Caller};
 use crate::authenticate::{Gate, Health};
 use crate::pb::admin::v1 as pb;
+use crate::pb::admin::v1::admin_service_server::AdminServiceServer;
 pub use audit::verdict;
 pub use identify::{InProcess, Peers};
 use streams::Stream;
@@ -118,6 +119,13 @@ impl AdminRpc {
         let long_calls = Arc::new(tokio::sync::Semaphore::new(streams::LONG_CALLS));
         let (calls, urgent) = (Arc::new(tokio::sync::Semaphore::new(CALLS)), urgent::Urgent::default());
         Self { desk: Arc::new(Desk { office, peers, calls, long_calls, urgent }) }
+    }
+
+    /// To be served.
+    pub fn into_server(self) -> AdminServiceServer<Self> {
+        AdminServiceServer::new(self)
+            .max_decoding_message_size(crate::transport::MAX_MESSAGE)
+            .max_encoding_message_size(crate::transport::MAX_MESSAGE)
     }
 
     /// Who is calling.
