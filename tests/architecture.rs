@@ -82,6 +82,7 @@ const KEPT_TO: &[(&str, &[&str])] = &[
     ("argon2", &["verify/argon.rs", "verify/slow.rs"]),
     ("getrandom", &["clock.rs"]),
     ("clap", &["cli/"]),
+    ("axum", &["transport/http/"]),
 ];
 
 /// Lines of a production file at most; tests aside.

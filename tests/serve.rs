@@ -1,17 +1,26 @@
-//! A server of its own: TLS from files, unix sockets, health, reflection, the throw-away store.
+//! A server of its own: TLS from files, unix sockets, health, reflection, the throw-away store. Admins, HTTP and TLS files
+//! that are replaced are in the files of `serve/`.
 #![allow(
     clippy::pedantic,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
     reason = "a failed test is a panic"
 )]
+
+#[path = "serve/admin.rs"]
+mod admin;
+#[path = "serve/http.rs"]
+mod http;
+#[path = "serve/tls.rs"]
+mod tls;
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
@@ -27,6 +36,8 @@ struct Server {
     child: Child,
     lines: BufReader<std::process::ChildStdout>,
     addresses: Vec<String>,
+    admin: Vec<String>,
+    http: Vec<String>,
 }
 
 fn command(line: &[&str]) -> Command {
@@ -42,8 +53,8 @@ impl Server {
         let mut line = String::new();
         lines.read_line(&mut line).unwrap();
         let told: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}"));
-        let addresses = told["addresses"].as_array().unwrap().iter().map(|a| a.as_str().unwrap().to_owned()).collect();
-        Self { child, lines, addresses }
+        let all = |key: &str| told[key].as_array().unwrap().iter().map(|a| a.as_str().unwrap().to_owned()).collect();
+        Self { child, lines, addresses: all("addresses"), admin: all("admin"), http: all("http") }
     }
 
     /// SIGTERM, and the status that it ends with.
@@ -119,25 +130,7 @@ async fn tls_from_files_and_nothing_but_tls() {
     let line = format!("serve --listen 127.0.0.1:0 --tls-cert {} --tls-key {}", cert.display(), key.display());
     let server = Server::start(&mut store.command(&line));
     let address = server.addresses[0].clone();
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    let to = address.clone();
-    let connect = tower::service_fn(move |_| {
-        let (connector, to) = (connector.clone(), to.clone());
-        async move {
-            let stream = tokio::net::TcpStream::connect(to).await?;
-            connector.connect("localhost".try_into().unwrap(), stream).await.map(TokioIo::new)
-        }
-    });
-    let channel = Endpoint::from_static("http://localhost").connect_with_connector(connect).await.unwrap();
+    let channel = tls::channel(&address, made.cert.der(), None).await.unwrap();
     assert!(authenticates(channel, &store.key).await);
     let plain = Endpoint::from_shared(format!("http://{address}")).unwrap().timeout(Duration::from_secs(2));
     let refused = match plain.connect().await {

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use crate::app::hosted::Hosted;
 use crate::app::office::Serving;
 use crate::app::places::{Place, Places};
-use crate::app::serve::{ServeFailure, text};
+use crate::app::serve::{ServeFailure, Server, text};
 use crate::config::Config;
 use crate::transport::admin::listen::{self, Routes};
 use crate::transport::admin::{AdminRpc, Peers};
 use crate::transport::go_plugin::end::Ending;
-use crate::transport::go_plugin::listener::{self, ServerTls};
+use crate::transport::go_plugin::listener::{self, Bound, ListenError, ServerTls};
 use crate::transport::go_plugin::serve::ServeError;
+use crate::transport::http::{self, ops, ops::Ops};
 
 /// Calls of admins that may block at once.
 const BLOCKING_THREADS: usize = 48;
@@ -34,7 +35,7 @@ impl Aside {
     pub(super) fn start(
         config: &Config,
         places: &Places,
-        tls: Option<ServerTls>,
+        tls: Option<&ServerTls>,
         hosted: &Arc<Hosted>,
         ending: &Arc<Ending>,
     ) -> Result<Self, ServeFailure> {
@@ -51,33 +52,22 @@ impl Aside {
             })
             .enable_all()
             .build()?;
-        let mut bound = Vec::new();
-        runtime.block_on(async {
-            for place in &places.admin {
-                bound.push(match place {
-                    Place::Tcp(address) => (listener::bind_tcp(*address).await?, tls.clone()),
-                    Place::Unix(path) => {
-                        // Who is listed must be able to connect; who that is, the kernel says of each peer.
-                        let ours_alone = config.serve.peers.is_empty();
-                        let bind = if ours_alone { listener::bind_unix } else { listener::bind_unix_for_all };
-                        let listener = bind(path)?;
-                        ending.owns(path.clone());
-                        (listener, None)
-                    }
-                });
-            }
-            Ok::<_, ServeFailure>(())
-        })?;
-        let admin: Vec<String> = bound.iter().map(|(listener, _)| text(&listener.address())).collect();
-        if !bound.is_empty() {
-            let served = listen::serve(bound, Arc::clone(ending), runtime.block_on(admin_routes(hosted, config))?);
+        let (admins, https) = runtime.block_on(bind(places, tls, !config.serve.peers.is_empty(), ending))?;
+        let addresses = |all: &mut dyn Iterator<Item = &Bound>| all.map(|bound| text(&bound.address())).collect();
+        let admin = addresses(&mut admins.iter().map(|(bound, _)| bound));
+        let http = addresses(&mut https.iter());
+        if !admins.is_empty() {
+            let routes = runtime.block_on(admin_routes(hosted, config))?;
+            let served = listen::serve(admins, Arc::clone(ending), routes);
             runtime.spawn(async move {
                 if let Err(error) = served.await {
                     tracing::error!(%error, "admins are served no more; hosts are");
                 }
             });
         }
-        Ok(Self { runtime: Some(runtime), admin, http: Vec::new() })
+        let ops = Ops { gate: Arc::clone(&hosted.gate), lifecycle: Arc::new(Server(Arc::clone(hosted))) };
+        runtime.spawn(http::serve(https, ops::router(ops)));
+        Ok(Self { runtime: Some(runtime), admin, http })
     }
 
     /// Without waiting for calls that block: the process ends.
@@ -86,6 +76,34 @@ impl Aside {
             runtime.shutdown_background();
         }
     }
+}
+
+type Admins = Vec<(Bound, Option<ServerTls>)>;
+
+/// Listeners for admins, and those for HTTP. `for_others`: not only our own user may connect to a socket.
+async fn bind(
+    places: &Places,
+    tls: Option<&ServerTls>,
+    for_others: bool,
+    ending: &Ending,
+) -> Result<(Admins, Vec<Bound>), ListenError> {
+    let (mut admins, mut https) = (Vec::new(), Vec::new());
+    for place in &places.admin {
+        admins.push(match place {
+            Place::Tcp(address) => (listener::bind_tcp(*address).await?, tls.cloned()),
+            Place::Unix(path) => {
+                // Who is listed must be able to connect; who it is, the kernel says of each peer.
+                let bind = if for_others { listener::bind_unix_for_all } else { listener::bind_unix };
+                let listener = bind(path)?;
+                ending.owns(path.clone());
+                (listener, None)
+            }
+        });
+    }
+    for address in &places.http {
+        https.push(listener::bind_tcp(*address).await?);
+    }
+    Ok((admins, https))
 }
 
 /// What admins are served: the one place where their services are put together.

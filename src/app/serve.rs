@@ -21,6 +21,7 @@ use crate::transport::go_plugin::listener::{self, Bound, ListenError, ServerTls}
 use crate::transport::go_plugin::serve::{self, ServeError};
 use crate::transport::plugin::lifecycle::{HostRuntime, Lifecycle};
 use crate::transport::tls_files::{TlsFileError, TlsFiles};
+use crate::transport::tls_watch::{self, Served};
 use crate::transport::{Deps, routes};
 
 /// Why nothing is served.
@@ -145,7 +146,7 @@ pub fn run(
         at_end();
     }));
     // Before anything is announced; its listeners belong to its own runtime.
-    let aside = Aside::start(config, &places, tls.admin, &hosted, &ending)?;
+    let aside = Aside::start(config, &places, tls.admin.as_ref(), &hosted, &ending)?;
     let deps = Deps {
         gate: Arc::clone(&hosted.gate),
         lifecycle: Arc::new(Server(hosted)),
@@ -183,15 +184,18 @@ struct Tls {
     admin: Option<ServerTls>,
 }
 
+/// Reads the files, and again whenever they change.
 fn tls(settings: &ServeSettings, places: &Places) -> Result<Tls, ServeFailure> {
     let (Some(cert), Some(key)) = (&settings.tls_cert, &settings.tls_key) else {
         return Ok(Tls { plugin: None, admin: None });
     };
     let files = |client_ca| TlsFiles { cert: cert.clone(), key: key.clone(), client_ca };
-    let plugin = files(None).serve()?;
+    let plugin = Served::load(files(None))?;
     let over_tcp = places.admin.iter().any(|place| matches!(place, Place::Tcp(_)));
-    let admin = over_tcp.then(|| files(settings.client_ca.clone()).serve()).transpose()?;
-    Ok(Tls { plugin: Some(plugin), admin })
+    let admin = over_tcp.then(|| Served::load(files(settings.client_ca.clone()))).transpose()?;
+    let tls = Tls { plugin: Some(plugin.tls()), admin: admin.as_ref().map(Served::tls) };
+    tls_watch::watch([Some(plugin), admin].into_iter().flatten().collect())?;
+    Ok(tls)
 }
 
 fn warn_of_plaintext(listener: &Bound, tls: bool) {
@@ -210,7 +214,7 @@ pub(super) fn text(address: &Address) -> String {
     }
 }
 
-struct Server(Arc<Hosted>);
+pub(super) struct Server(pub(super) Arc<Hosted>);
 
 impl Lifecycle for Server {
     fn initialise(&self, _: BTreeMap<String, String>, _: HostRuntime) {

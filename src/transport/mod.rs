@@ -4,8 +4,10 @@
 
 pub mod admin;
 pub mod go_plugin;
+pub mod http;
 pub mod plugin;
 pub mod tls_files;
+pub mod tls_watch;
 
 use std::sync::Arc;
 

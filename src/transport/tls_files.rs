@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
@@ -11,8 +10,6 @@ use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest as _, Sha256};
-
-use crate::transport::go_plugin::listener::ServerTls;
 
 /// SHA-256 of a certificate's public key (`SubjectPublicKeyInfo`, DER): the same for a renewed certificate of the same key.
 /// None where it is no certificate.
@@ -59,14 +56,6 @@ pub struct TlsFiles {
 }
 
 impl TlsFiles {
-    /// For a listener.
-    ///
-    /// # Errors
-    /// What is wrong with which file.
-    pub fn serve(self) -> Result<ServerTls, TlsFileError> {
-        Ok(Arc::new(ArcSwap::new(self.load()?)))
-    }
-
     /// Reads them (PEM). HTTP/2 only, as gRPC is. Peers are asked for a certificate where there are authorities, and
     /// may come without one; one that does not verify ends the handshake.
     ///
@@ -136,6 +125,10 @@ mod tests {
         let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         std::fs::write(&key, other.signing_key.serialize_pem()).unwrap();
         assert!(matches!(load(&cert, &key), Err(TlsFileError::Unusable { .. })));
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        let files = TlsFiles { cert: cert.clone(), key: key.clone(), client_ca: Some(cert.clone()) };
+        let asking = files.load().unwrap();
+        assert!(asking.send_tls13_tickets == 0 && !asking.session_storage.can_cache(), "each proves itself anew");
         std::fs::write(&key, "nothing").unwrap();
         assert!(load(&cert, &key).unwrap_err().to_string().contains("key.pem"));
         assert!(load(&dir.path().join("none"), &key).unwrap_err().to_string().contains("certificate"));

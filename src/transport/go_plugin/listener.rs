@@ -102,6 +102,29 @@ impl Bound {
             Self::Tcp(_, address) => Address::Tcp(*address),
         }
     }
+
+    /// The next connection, however long that takes.
+    pub async fn next(&self) -> Raw {
+        loop {
+            let accepted = match self {
+                Self::Unix(listener, _) => listener.accept().await.map(|(stream, _)| Raw::Unix(stream)),
+                Self::Tcp(listener, _) => listener.accept().await.and_then(|(stream, _)| {
+                    // Without it some calls take 40 ms longer; tonic's own setting does not reach here.
+                    stream.set_nodelay(true)?;
+                    let keepalive = rustix::net::sockopt::set_socket_keepalive(&stream, true);
+                    keepalive.map_err(io::Error::from).map(|()| Raw::Tcp(stream))
+                }),
+            };
+            match accepted {
+                Ok(raw) => return raw,
+                Err(error) => {
+                    // Out of descriptors, or the peer was gone again: neither may end the listener.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
 }
 
 /// Listens where the host can find it: a random name in the host's directory, else in the temporary one,
@@ -283,89 +306,12 @@ impl Acceptance {
 /// Accepts for ever. Each connection goes to `raw_to` with what is known of its peer.
 pub async fn accept(listener: &Bound, acceptance: &Acceptance, mut raw_to: impl FnMut(Raw, PeerInfo)) {
     loop {
-        let accepted = match listener {
-            Bound::Unix(listener, _) => listener.accept().await.map(|(stream, _)| Raw::Unix(stream)),
-            Bound::Tcp(listener, _) => listener.accept().await.and_then(|(stream, _)| {
-                // Without it some calls take 40 ms longer; tonic's own setting does not reach here.
-                stream.set_nodelay(true)?;
-                let keepalive = rustix::net::sockopt::set_socket_keepalive(&stream, true);
-                keepalive.map_err(io::Error::from).map(|()| Raw::Tcp(stream))
-            }),
-        };
-        match accepted {
-            Ok(raw) => {
-                let peer = acceptance.peer(&raw);
-                raw_to(raw, peer);
-            }
-            Err(error) => {
-                // Out of descriptors, or the peer was gone again: neither may end the listener.
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
+        let raw = listener.next().await;
+        let peer = acceptance.peer(&raw);
+        raw_to(raw, peer);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_socket_is_ours_alone_and_goes_with_its_listener() {
-        let dir = tempfile::tempdir().unwrap();
-        let environment = Environment { temp_dir: dir.path().to_owned(), ..Environment::default() };
-        let bound = bind_for_host(&environment).unwrap();
-        let Address::Unix(path) = bound.address() else { panic!("unix") };
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        drop(bound);
-        assert!(!path.exists());
-    }
-
-    #[tokio::test]
-    async fn a_dead_socket_is_replaced_and_anything_else_is_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("s");
-        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        let bound = bind_unix(&path).unwrap();
-        assert!(matches!(bind_unix(&path), Err(ListenError::Taken { .. })), "it lives");
-        drop(bound);
-        std::fs::write(&path, "mine").unwrap();
-        assert!(matches!(bind_unix(&path), Err(ListenError::Taken { .. })), "a file");
-        assert_eq!(std::fs::read(&path).unwrap(), b"mine");
-        let long = dir.path().join("x".repeat(120));
-        assert!(matches!(bind_unix(&long), Err(ListenError::PathTooLong { .. })));
-    }
-
-    #[tokio::test]
-    async fn a_temporary_directory_that_is_too_deep_falls_back_to_tmp() {
-        let dir = tempfile::tempdir().unwrap();
-        let deep = dir.path().join("d".repeat(100));
-        std::fs::create_dir(&deep).unwrap();
-        let bound = bind_for_host(&Environment { temp_dir: deep, ..Environment::default() }).unwrap();
-        assert!(matches!(bound.address(), Address::Unix(path) if path.starts_with("/tmp")));
-    }
-
-    #[tokio::test]
-    async fn a_group_that_is_not_there_is_said() {
-        let dir = tempfile::tempdir().unwrap();
-        let environment = Environment {
-            temp_dir: dir.path().to_owned(),
-            socket_group: Some("no-such-group-here".into()),
-            ..Environment::default()
-        };
-        assert!(matches!(bind_for_host(&environment), Err(ListenError::Group { .. })));
-        let own = rustix::process::getegid().as_raw().to_string();
-        let bound = bind_for_host(&Environment { socket_group: Some(own), ..environment }).unwrap();
-        let Address::Unix(path) = bound.address() else { panic!("unix") };
-        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o660);
-    }
-
-    #[tokio::test]
-    async fn ports_are_taken_from_the_hosts_range() {
-        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let port = taken.local_addr().unwrap().port();
-        assert!(matches!(bind_port_range((port, port)).await, Err(ListenError::NoPort { .. })));
-        let Ok(Bound::Tcp(_, address)) = bind_port_range((0, 0)).await else { panic!("tcp") };
-        assert!(address.ip().is_loopback() && address.port() > 0);
-    }
-}
+#[path = "listener_tests.rs"]
+mod tests;
