@@ -434,6 +434,7 @@ fn held() -> Vec<Use> {
                 "src/verify/imported.rs",
                 "src/verify/pepper.rs",
                 "src/verify/pool.rs",
+                "src/verify/pool/job.rs",
                 "src/verify/slow.rs",
             ],
             quantum: Quantum::None,
