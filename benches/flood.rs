@@ -18,15 +18,15 @@
 mod support;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use latchkey::clock::SystemEntropy;
 use latchkey::domain::{CredentialId, Environment, key_format};
-use latchkey::pb::full::plugin::plugin_service_client::PluginServiceClient;
 use latchkey::secret::{ApiKeyText, CredentialText, Secret};
 use latchkey::verify::argon;
 use support::populate::{Plan, load};
-use support::{Ratio, request};
+use support::Ratio;
+use support::open_loop::{open_loop, p99_us};
 use tonic::transport::Channel;
 
 #[cfg(feature = "mimalloc")]
@@ -135,41 +135,11 @@ fn wrong_secrets(hashed: &[String], count: usize) -> Vec<String> {
 /// The p99 of the good calls in microseconds, counted from when each was due.
 async fn measured(channel: &Channel, good: &Texts, beside: Option<(u64, Texts)>, seconds: f64) -> f64 {
     let beside = beside.map(|(rate, texts)| tokio::spawn(open_loop(channel.clone(), texts, rate, seconds)));
-    let mut answers = open_loop(channel.clone(), Arc::clone(good), GOOD, seconds).await;
+    let p99 = p99_us(channel.clone(), Arc::clone(good), GOOD, seconds).await;
     if let Some(beside) = beside {
         beside.await.expect("no panic");
     }
-    assert!(answers.iter().all(|(accepted, _)| *accepted), "a good call was refused");
-    answers.sort_unstable();
-    let times: Vec<u64> = answers.into_iter().map(|(_, took)| took).collect();
     // What waits for a hash ends before the next run begins.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    support::percentile(&times, 0.99) as f64 / 1000.0
-}
-
-async fn open_loop(channel: Channel, texts: Texts, per_second: u64, seconds: f64) -> Vec<(bool, u64)> {
-    let started = Instant::now();
-    let total = (seconds * per_second as f64) as u64;
-    let mut tasks = Vec::with_capacity(total as usize);
-    let mut ticker = tokio::time::interval(Duration::from_millis(1));
-    let mut sent = 0;
-    while sent < total {
-        ticker.tick().await;
-        let due_now = (started.elapsed().as_secs_f64() * per_second as f64) as u64;
-        while sent < due_now.min(total) {
-            let due = started + Duration::from_nanos(sent * 1_000_000_000 / per_second);
-            let (texts, mut client) = (Arc::clone(&texts), PluginServiceClient::new(channel.clone()));
-            let n = sent as usize;
-            tasks.push(tokio::spawn(async move {
-                let answer = client.authenticate(request(&texts[n % texts.len()])).await.expect("an answer");
-                (answer.get_ref().authenticated, due.elapsed().as_nanos() as u64)
-            }));
-            sent += 1;
-        }
-    }
-    let mut answers = Vec::with_capacity(tasks.len());
-    for task in tasks {
-        answers.push(task.await.expect("no panic"));
-    }
-    answers
+    p99
 }

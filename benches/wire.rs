@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 
 use latchkey::pb::full::plugin as full;
 use prost::Message as _;
+use support::open_loop::p99_us;
 use support::{Ratio, connect, initialize};
 use tonic::transport::Channel;
 
@@ -89,9 +90,11 @@ fn main() {
             row(&format!("server CPU, us/call, {concurrency} in flight"), &cpus, bound.then_some((1.0, false)));
         }
         let mut p99 = Vec::new();
+        let keys = Arc::new(vec![key.clone()]);
         for pair in 0..pairs {
             let (first, second) = if pair % 2 == 0 { (&ours, &theirs) } else { (&theirs, &ours) };
-            let (x, y) = (open_loop(first, &key, 5_000, seconds).await, open_loop(second, &key, 5_000, seconds).await);
+            let at = |side: &Side| p99_us(side.channel.clone(), Arc::clone(&keys), 5_000, seconds.as_secs_f64());
+            let (x, y) = (at(first).await, at(second).await);
             p99.push(if pair % 2 == 0 { (x, y) } else { (y, x) });
         }
         row("p99 us at 5,000/s, open loop", &p99, Some((1.25, false)));
@@ -174,37 +177,6 @@ async fn closed_loop(side: &Side, key: &str, concurrency: usize, duration: Durat
     let elapsed = started.elapsed().as_secs_f64();
     let cpu = support::cpu_ns(side.pid) - cpu;
     (calls as f64 / elapsed, cpu as f64 / 1000.0 / calls as f64)
-}
-
-/// The p99 in microseconds, counted from when each request was due.
-async fn open_loop(side: &Side, key: &str, per_second: u64, duration: Duration) -> f64 {
-    let template = Arc::new(request(key));
-    let started = Instant::now();
-    let total = (duration.as_secs_f64() * per_second as f64) as u64;
-    let mut tasks = Vec::with_capacity(total as usize);
-    let mut ticker = tokio::time::interval(Duration::from_millis(1));
-    let mut sent = 0;
-    while sent < total {
-        ticker.tick().await;
-        let due_now = (started.elapsed().as_secs_f64() * per_second as f64) as u64;
-        while sent < due_now.min(total) {
-            let due = started + Duration::from_nanos(sent * 1_000_000_000 / per_second);
-            let template = Arc::clone(&template);
-            let mut client = full::plugin_service_client::PluginServiceClient::new(side.channel.clone());
-            tasks.push(tokio::spawn(async move {
-                let answer = client.authenticate(copy(&template)).await.expect("an answer");
-                assert!(answer.get_ref().authenticated);
-                due.elapsed().as_nanos() as u64
-            }));
-            sent += 1;
-        }
-    }
-    let mut latencies = Vec::with_capacity(tasks.len());
-    for task in tasks {
-        latencies.push(task.await.expect("no panic"));
-    }
-    latencies.sort_unstable();
-    support::percentile(&latencies, 0.99) as f64 / 1000.0
 }
 
 /// Generated messages that carry credentials have no `Clone` of their own to rely on here.

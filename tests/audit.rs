@@ -91,6 +91,11 @@ fn r19_a_cut_or_rolled_back_file_shows_against_an_anchor_and_is_never_called_who
     let (anchor, key) = (anchors.to_str().unwrap(), public_key(&store));
     let (code, told) = verify(&store, &["--public-key", &key, "--anchor", anchor]);
     assert_eq!((code, told["anchors"].as_u64()), (Some(0), Some(2)), "{told}");
+    // More than a call takes.
+    let (many, kept) = (store.data.with_file_name("many"), std::fs::read_to_string(&anchors).unwrap());
+    std::fs::write(&many, kept.repeat(3_000)).unwrap();
+    let (code, told) = verify(&store, &["--public-key", &key, "--anchor", many.to_str().unwrap()]);
+    assert_eq!((code, told["anchors"].as_u64()), (Some(0), Some(6_000)), "{told}");
     copy(&earlier, &file);
     let (code, told) = verify(&store, &["--public-key", &key]);
     assert_eq!(code, Some(0), "{told}");

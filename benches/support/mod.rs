@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
 
 pub mod engine;
+pub mod open_loop;
 pub mod populate;
 
 use std::path::Path;

@@ -17,7 +17,7 @@ use crate::cli::output::{self, Listing, PAGE};
 use crate::cli::parse::{self, timestamp};
 use crate::domain::{Action, CredentialId, hex};
 use crate::pb::admin::v1 as pb;
-use crate::transport::admin::verdict;
+use crate::transport::admin::{MAX_ANCHORS, verdict};
 use crate::transport::admin::views::{DecisionView, EventView, VerifyView};
 
 #[derive(Subcommand)]
@@ -260,11 +260,8 @@ fn verify(context: &Context, client: Option<&mut Client>, args: &VerifyArgs) -> 
             verdict(&trust, &verify_export(file, &trust, anchors)?)
         }
         (None, Some(client)) => {
-            let request = pb::VerifyAuditTrailRequest {
-                anchors: anchors.iter().map(Checkpoint::to_line).collect(),
-                public_key: args.public_key.map(|key| hex::encode(&key)).unwrap_or_default(),
-            };
-            client.ask(async |rpc| rpc.verify_audit_trail(request).await)?
+            let public_key = args.public_key.map(|key| hex::encode(&key)).unwrap_or_default();
+            verify_in_place(client, &public_key, anchors)?
         }
         (None, None) => return Err(Failure::usage("nothing to verify")),
     };
@@ -277,6 +274,32 @@ fn verify(context: &Context, client: Option<&mut Client>, args: &VerifyArgs) -> 
 }
 
 /// Two passes over the file, so that none of it is held: its checkpoints, and its events.
+/// Against as many anchors as a call takes, and again until all were compared: an old one tells of what was written again
+/// before the newer ones were taken.
+fn verify_in_place(
+    client: &mut Client,
+    public_key: &str,
+    mut anchors: Vec<Checkpoint>,
+) -> Result<pb::VerifyAuditTrailResponse, Failure> {
+    anchors.sort_by_key(|anchor| anchor.sequence);
+    let lines: Vec<String> = anchors.iter().map(Checkpoint::to_line).collect();
+    let (mut parts, mut compared) = (lines.chunks(MAX_ANCHORS), 0);
+    loop {
+        // Without anchors too it is verified, once.
+        let part = parts.next().unwrap_or_default();
+        let (anchors, public_key) = (part.to_vec(), public_key.to_owned());
+        let request = pb::VerifyAuditTrailRequest { anchors, public_key };
+        let told = client.ask(async |rpc| rpc.verify_audit_trail(request).await)?;
+        compared += told.anchors.unwrap_or_default();
+        if !told.consistent {
+            return Ok(told);
+        }
+        if parts.len() == 0 {
+            return Ok(pb::VerifyAuditTrailResponse { anchors: Some(compared), ..told });
+        }
+    }
+}
+
 fn verify_export(file: &Path, trust: &Trust, anchors: Vec<Checkpoint>) -> Result<Result<Verified, Damage>, Failure> {
     let failed = |error: std::io::Error| Failure::usage(format_args!("{}: {error}", file.display()));
     let lines = || File::open(file).map(|opened| BufReader::new(opened).lines()).map_err(failed);

@@ -15,7 +15,7 @@ use crate::transport::admin::convert::{self, invalid, required, timestamp};
 use crate::transport::admin::page::Listing;
 
 /// Anchors that are compared in one call.
-const MAX_ANCHORS: usize = 10_000;
+pub const MAX_ANCHORS: usize = 5_000;
 /// Bytes of lines that are sent at once.
 const PIECE: usize = 64 * 1024;
 

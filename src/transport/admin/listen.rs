@@ -33,6 +33,8 @@ pub async fn routes() -> Result<Routes, ServeError> {
     let described = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(crate::pb::ADMIN_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        // For clients that print the details of errors.
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .map_err(ServeError::Reflection)?;
     reporter.set_service_status(SERVICE, tonic_health::ServingStatus::Serving).await;

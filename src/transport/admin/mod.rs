@@ -35,7 +35,7 @@ use crate::admin::{Admin, AdminError, AdminResult, Backend, Caller};
 use crate::authenticate::{Gate, Health};
 use crate::pb::admin::v1 as pb;
 use crate::pb::admin::v1::admin_service_server::AdminServiceServer;
-pub use audit::verdict;
+pub use audit::{MAX_ANCHORS, verdict};
 pub use identify::{InProcess, Peers};
 use streams::Stream;
 
