@@ -67,6 +67,11 @@ pub fn store(settings: &mut Settings) -> Result<DevStore, InitFailure> {
         llm_grants: LlmGrants::Required,
         namespaces: Vec::new(),
     })?;
+    let metadata = std::collections::BTreeMap::new();
+    admin.add_user(
+        "acme",
+        &NewUser { id: user, email: text("ann@acme.example"), name: text("Ann"), active: true, metadata },
+    )?;
     admin.add_app(
         "acme",
         &NewApp {
@@ -81,11 +86,6 @@ pub fn store(settings: &mut Settings) -> Result<DevStore, InitFailure> {
             metadata: std::collections::BTreeMap::new(),
             llms: vec![LlmGrant { id: llm, slug: None }],
         },
-    )?;
-    let metadata = std::collections::BTreeMap::new();
-    admin.add_user(
-        "acme",
-        &NewUser { id: user, email: text("ann@acme.example"), name: text("Ann"), active: true, metadata },
     )?;
     let request = IssueRequest {
         app,

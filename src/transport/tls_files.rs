@@ -11,7 +11,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest as _, Sha256};
 
-/// SHA-256 of a certificate's public key (SubjectPublicKeyInfo, DER): the same for a renewed certificate of the same key.
+/// SHA-256 of a certificate's public key (`SubjectPublicKeyInfo`, DER): the same for a renewed certificate of the same key.
 /// None where it is no certificate.
 pub fn public_key_of(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
     let parsed = webpki::EndEntityCert::try_from(certificate).ok()?;
@@ -125,6 +125,10 @@ mod tests {
         let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         std::fs::write(&key, other.signing_key.serialize_pem()).unwrap();
         assert!(matches!(load(&cert, &key), Err(TlsFileError::Unusable { .. })));
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        let files = TlsFiles { cert: cert.clone(), key: key.clone(), client_ca: Some(cert.clone()) };
+        let asking = files.load().unwrap();
+        assert!(asking.send_tls13_tickets == 0 && !asking.session_storage.can_cache(), "each proves itself anew");
         std::fs::write(&key, "nothing").unwrap();
         assert!(load(&cert, &key).unwrap_err().to_string().contains("key.pem"));
         assert!(load(&dir.path().join("none"), &key).unwrap_err().to_string().contains("certificate"));

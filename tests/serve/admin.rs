@@ -53,6 +53,9 @@ async fn r1_each_listener_serves_its_own_and_nothing_of_the_others() {
     assert_eq!(health(admin.clone(), SERVICE).await, Ok(1));
     assert_eq!(health(admin.clone(), "").await, Ok(1));
 
+    let caller = AdminServiceClient::new(admin.clone()).get_caller(GetCallerRequest {}).await.unwrap().into_inner();
+    assert!(caller.actor.starts_with("local:"), "{}", caller.actor);
+
     // And the other way round.
     assert!(authenticates(hosts.clone(), &store.key).await);
     let caller = AdminServiceClient::new(hosts.clone()).get_caller(GetCallerRequest {}).await;

@@ -43,7 +43,7 @@ pub struct PeerInfo {
     /// Whether the peer proved to have a certificate that we asked for and know: on managed surfaces the host's own, by
     /// `AutoMTLS`.
     pub mutual_tls: bool,
-    /// SHA-256 of the public key (SubjectPublicKeyInfo, DER) of the certificate that the peer proved to have.
+    /// SHA-256 of the public key (`SubjectPublicKeyInfo`, DER) of the certificate that the peer proved to have.
     pub certificate: Option<[u8; 32]>,
     /// The peer's address, on TCP.
     pub remote: Option<SocketAddr>,
