@@ -8,8 +8,12 @@
     reason = "a failed test is a panic"
 )]
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+#[path = "support/sources.rs"]
+mod sources;
+
+use std::path::Path;
+
+use sources::{is_test_file, production, sources};
 
 /// Each module and what it may import of ours, itself aside. `*` is everything.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
@@ -83,35 +87,6 @@ const KEPT_TO: &[(&str, &[&str])] = &[
 
 /// Lines of a production file at most; tests aside.
 const MAX_LINES: usize = 400;
-
-fn sources() -> BTreeMap<PathBuf, String> {
-    fn walk(dir: &Path, found: &mut BTreeMap<PathBuf, String>) {
-        for entry in std::fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(&path, found);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.insert(path.clone(), std::fs::read_to_string(&path).unwrap());
-            }
-        }
-    }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut found = BTreeMap::new();
-    walk(&root, &mut found);
-    found.into_iter().map(|(path, text)| (path.strip_prefix(&root).unwrap().to_owned(), text)).collect()
-}
-
-fn is_test_file(path: &Path) -> bool {
-    let name = path.file_stem().unwrap().to_str().unwrap();
-    name.ends_with("_tests") || name == "testing" || name == "fake"
-}
-
-/// Without its test modules and comments.
-fn production(text: &str) -> String {
-    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-    let text = text.split("#[cfg(test)]\n#[expect").next().unwrap();
-    text.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect()
-}
 
 fn module(path: &Path) -> String {
     path.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned()
@@ -187,6 +162,28 @@ fn files_are_short() {
         .map(|(path, text)| format!("{}: {}", path.display(), text.lines().count()))
         .collect();
     assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+/// The word itself, so that `unsafe_code` is none.
+fn has_unsafe(text: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == "unsafe")
+}
+
+#[test]
+fn f3_there_is_no_unsafe_code_and_nothing_that_would_permit_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let lints = manifest.split_once("[lints.rust]\n").unwrap().1.split("\n[").next().unwrap();
+    assert!(lints.lines().any(|line| line == r#"unsafe_code = "forbid""#), "{lints}");
+    let mut all = sources();
+    all.insert("../build.rs".into(), std::fs::read_to_string(root.join("build.rs")).unwrap());
+    let wrong: Vec<String> = all
+        .iter()
+        .filter(|(_, text)| has_unsafe(&production(text)) || text.contains("(unsafe_code"))
+        .map(|(path, _)| path.display().to_string())
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(has_unsafe("let x = unsafe { y };") && !has_unsafe("forbid(unsafe_code)"));
 }
 
 #[test]

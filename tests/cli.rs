@@ -297,6 +297,48 @@ fn help_version_and_completions_go_to_stdout() {
     }
 }
 
+/// Every command below `line`, as `--help` lists them: the words after `latchkey`.
+fn commands(store: &Store, line: &str) -> Vec<String> {
+    let help = store.ok(&format!("{line} --help"));
+    let listed = help.split_once("\nCommands:\n").map_or("", |(_, rest)| rest.split("\n\n").next().unwrap());
+    let names = listed.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let names = names.map(|line| line.split_whitespace().next().unwrap()).filter(|name| *name != "help");
+    names
+        .flat_map(|name| {
+            let whole = format!("{line} {name}").trim().to_owned();
+            let below = commands(store, &whole);
+            std::iter::once(whole).chain(below)
+        })
+        .collect()
+}
+
+#[test]
+fn every_command_has_its_manual_page() {
+    let store = Store::empty();
+    let commands = commands(&store, "");
+    assert!(commands.len() > 30 && commands.iter().any(|command| command == "key issue"), "{commands:?}");
+    let whole = store.ok("man");
+    assert!(whole.contains("\n.TH latchkey 1") && whole.contains("latchkey\\-key(1)"), "{whole}");
+    let dir = tempfile::tempdir().unwrap();
+    let pages = dir.path().join("made").join("man1");
+    assert_eq!(store.ok(&format!("man {}", pages.display())), "", "pages go to files alone");
+    let mut written: Vec<_> =
+        std::fs::read_dir(&pages).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut expected: Vec<String> =
+        commands.iter().map(|command| format!("latchkey-{}.1", command.replace(' ', "-"))).collect();
+    expected.push("latchkey.1".to_owned());
+    written.sort();
+    expected.sort();
+    assert_eq!(written, expected);
+    for page in &written {
+        let text = std::fs::read_to_string(pages.join(page)).unwrap();
+        let title = format!("\n.TH {} 1", page.trim_end_matches(".1"));
+        assert!(text.contains(&title) && text.contains("\n.SH NAME\n") && text.contains("\n.SH OPTIONS\n"), "{page}");
+    }
+    let (status, said) = store.fails("man /proc/nowhere");
+    assert!(status == 1 && said.contains("/proc/nowhere"), "{said}");
+}
+
 #[test]
 fn a_socket_that_is_taken_is_said() {
     let store = Store::new();

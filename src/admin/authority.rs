@@ -14,6 +14,7 @@ use crate::domain::{
     App, AppId, Credential, CredentialId, Generation, LlmGrants, Operator, Role, Tenant, TenantId, User, UserId,
 };
 use crate::store::{Once, RequestKey, Store, StoreResult};
+use crate::verify::Hasher;
 use crate::verify::keyring::Keyring;
 
 /// What a caller may see and change.
@@ -131,6 +132,7 @@ pub struct Backend {
     pub(super) retention_ms: i64,
     pub(super) trail_keys: Option<Arc<dyn TrailKeys>>,
     pub(super) decisions: Option<Arc<dyn Decisions>>,
+    pub(super) hasher: Hasher,
 }
 
 impl Backend {
@@ -143,7 +145,17 @@ impl Backend {
         llm_grants: LlmGrants,
     ) -> Self {
         let retention_ms = 0;
-        Self { store, keyring, clock, entropy, llm_grants, retention_ms, trail_keys: None, decisions: None }
+        Self {
+            store,
+            keyring,
+            clock,
+            entropy,
+            llm_grants,
+            retention_ms,
+            trail_keys: None,
+            decisions: None,
+            hasher: Hasher::Here,
+        }
     }
 
     /// Gives up no event that is younger.
@@ -151,6 +163,12 @@ impl Backend {
     pub fn with_retention(self, retention: std::time::Duration) -> Self {
         let retention_ms = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
         Self { retention_ms, ..self }
+    }
+
+    /// Hashes fresh secrets there.
+    #[must_use]
+    pub fn with_hasher(self, hasher: Hasher) -> Self {
+        Self { hasher, ..self }
     }
 
     /// Signs the trail with these keys.

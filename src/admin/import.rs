@@ -242,7 +242,9 @@ impl Admin {
             }
             Entropy::Low if request.dry_run => {}
             Entropy::Low => {
-                credential.verifier.phc = argon::hash(request.cost, made_over, self.backend.entropy.as_ref())?;
+                let (hasher, entropy) = (&self.backend.hasher, self.backend.entropy.as_ref());
+                let made = hasher.hash(credential.tenant, credential.id, request.cost, made_over, entropy);
+                credential.verifier.phc = made?;
             }
         }
         Ok(())

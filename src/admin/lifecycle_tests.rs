@@ -9,7 +9,7 @@ use crate::store::Store as _;
 const HOUR_MS: i64 = 3_600_000;
 
 fn rotate(grace_ms: i64) -> RotateRequest {
-    RotateRequest { grace_ms, expires_at_ms: None, cost: argon::DEFAULT_COST, etag: None }
+    RotateRequest { grace_ms, expires_at_ms: None, cost: crate::verify::argon::DEFAULT_COST, etag: None }
 }
 
 #[test]

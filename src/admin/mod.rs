@@ -30,8 +30,9 @@ use crate::domain::{
     Verifier,
 };
 use crate::store::{Record, StoreError};
-use crate::verify::argon::{self, Cost, HashError};
+use crate::verify::argon::{Cost, HashError};
 use crate::verify::keyring::KeyringError;
+use crate::verify::pool::Unproven;
 
 use authority::{Act, Claim};
 
@@ -176,6 +177,15 @@ pub enum AdminError {
     Hash(#[from] HashError),
 }
 
+impl From<Unproven> for AdminError {
+    fn from(unproven: Unproven) -> Self {
+        match unproven {
+            Unproven::Full => Self::Busy("too many hashes wait: try again"),
+            Unproven::Hash(error) => Self::Hash(error),
+        }
+    }
+}
+
 /// Shorthand for results of use cases.
 pub type AdminResult<T> = Result<T, AdminError>;
 
@@ -232,7 +242,7 @@ impl Admin {
         body: &[u8],
         cost: Cost,
     ) -> AdminResult<Verifier> {
-        let phc = argon::hash(cost, body, self.backend.entropy.as_ref())?;
+        let phc = self.backend.hasher.hash(tenant, id, cost, body, self.backend.entropy.as_ref())?;
         let ring = self.backend.keyring.ring();
         let tag = Some(ring.current().tag(kind, tenant, id, body));
         Ok(Verifier { phc, tag, pepper: ring.current().fingerprint(), prehash: None })

@@ -20,9 +20,9 @@ use crate::store::sqlite::ProcessKind;
 use crate::store::sqlite::decisions::{self, DecisionLog};
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::Metrics;
-use crate::verify::Verifier;
 use crate::verify::keyring::Keyring;
 use crate::verify::pool::ArgonPool;
+use crate::verify::{Hasher, Verifier};
 
 /// A running authenticator.
 pub struct Engine {
@@ -97,7 +97,8 @@ impl Engine {
         let replaced = Arc::new(AtomicBool::new(false));
         let signs = (Arc::clone(&stop), Arc::clone(&replaced));
         watch(feed, store, told, Arc::clone(metrics), signs).map_err(OpenFailure::System)?;
-        let backend = opened.backend().with_retention(settings.audit_min_retention);
+        let hasher = Hasher::Pool(Arc::clone(authenticator.pool()));
+        let backend = opened.backend().with_retention(settings.audit_min_retention).with_hasher(hasher);
         Ok(Self { authenticator, backend, decisions, stop, replaced })
     }
 

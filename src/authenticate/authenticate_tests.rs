@@ -95,12 +95,14 @@ async fn v5_the_llm_must_be_granted_by_id_and_slug() {
 
 #[tokio::test]
 async fn r2_a_tenant_cannot_loosen_llm_grants_by_itself() {
-    for (local, expected) in [(LlmGrants::Required, Err(Reason::LlmNotGranted)), (LlmGrants::Unchecked, Ok(7))] {
+    for (local, expected) in
+        [(crate::domain::LlmGrants::Required, Err(Reason::LlmNotGranted)), (crate::domain::LlmGrants::Unchecked, Ok(7))]
+    {
         let world = World::with(Settings { llm_grants: local, ..Settings::default() });
         let (_, key) = world.issue(|_| {});
         let foreign = Attempt { llm: RequestedLlm { id: LlmId::new(5), slug: None }, ..attempt() };
         assert_eq!(world.ask_with(&key, &foreign).await, Err(Reason::LlmNotGranted));
-        world.change_tenant(|t| t.llm_grants = LlmGrants::Unchecked);
+        world.change_tenant(|t| t.llm_grants = crate::domain::LlmGrants::Unchecked);
         assert_eq!(world.ask_with(&key, &foreign).await, expected);
     }
 }

@@ -23,6 +23,7 @@ pub mod grant;
 pub mod link;
 pub mod operators;
 pub mod record;
+mod settings;
 mod suspicion;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -36,6 +37,7 @@ pub use attempt::{Attempt, RequestedLlm, Stage};
 pub use gate::{Gate, Health, Problem};
 pub use grant::Grant;
 pub use link::Linked;
+pub use settings::Settings;
 
 use crate::authenticate::cache::VerifiedCache;
 use crate::authenticate::denied::DeniedHere;
@@ -49,36 +51,12 @@ use crate::clock::{Clock, ExpiryClock, WALL_CLOCK_LAG_ALARM_MS};
 use crate::directory::{Directory, Linkage};
 use crate::domain::denial::Class;
 use crate::domain::presented::Scheme;
-use crate::domain::{Denial, LlmGrants, Presented, Reason};
+use crate::domain::{Denial, Presented, Reason};
 use crate::secret::{CredentialText, Secret};
 use crate::store::feed::ChangeFeed;
 use crate::store::{LinkedRows, Store};
 use crate::telemetry::metrics::Metrics;
 use crate::verify::{Asked, Known, Refused, RestsOn, Verifier};
-
-/// What authentication can be set to.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// How much is remembered of credentials.
-    pub cache: cache::Limits,
-    /// Whether a tenant's own `llm_grants = unchecked` takes effect on this machine (a local setting, rule R2).
-    pub llm_grants: LlmGrants,
-    /// The longest a decision may take; then it is refused.
-    pub deadline: Duration,
-    /// Refusals logged one by one per second; the rest are counted.
-    pub logged_refusals_per_second: u32,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            cache: cache::Limits { entries: 20_000, bytes: 32 << 20, ttl: Duration::from_secs(300) },
-            llm_grants: LlmGrants::Required,
-            deadline: Duration::from_secs(2),
-            logged_refusals_per_second: 50,
-        }
-    }
-}
 
 /// What was decided. Both are normal results.
 pub enum Decision<'a> {

@@ -6,6 +6,7 @@ use crate::authenticate::Authenticator;
 use crate::domain::event::{Actor, DetailKey};
 use crate::domain::{Action, AuditEvent, Operator, Reason, Subject};
 use crate::secret::{CredentialText, Secret};
+use crate::verify::pool::ArgonPool;
 
 impl Authenticator {
     /// Whose token it is.
@@ -50,4 +51,13 @@ impl Authenticator {
         let denied = self.denied.denies([Subject::Operator(operator.id)]);
         if denied { Err(Reason::DeniedHere) } else { Ok(()) }
     }
+
+    /// The hashing threads, for those who make keys in the same process.
+    pub fn pool(&self) -> &Arc<ArgonPool> {
+        self.verifier.pool()
+    }
 }
+
+#[cfg(test)]
+#[path = "operators_tests.rs"]
+mod tests;

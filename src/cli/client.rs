@@ -37,30 +37,27 @@ impl Client {
     /// As the global options say. One that `decides` can be asked what a gateway would be told.
     pub(super) fn new(context: &Context, decides: bool) -> Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let way = match context.server() {
-            Some(server) => {
-                // The log, and the configuration that it is set by.
-                context.settings()?;
-                let target = remote::Target::new(&server, context.connection())?;
-                let channel = runtime.block_on(target.connect()).with_context(|| format!("cannot reach {server}"))?;
-                let token = target.authorization;
-                let with_token = channel.map_request(move |mut request: http::Request<Body>| {
-                    if let Some(token) = &token {
-                        request.headers_mut().insert(http::header::AUTHORIZATION, token.clone());
-                    }
-                    request
-                });
-                BoxCloneSyncService::new(with_token.map_err(BoxError::from))
-            }
-            None => {
-                let office: Arc<dyn Office> = Arc::new(Desk::open(&context.settings()?.app, decides)?);
-                let service = AdminRpc::new(office, Peers::default()).into_server();
-                let as_owner = service.map_request(|mut request: http::Request<Body>| {
-                    request.extensions_mut().insert(InProcess(local_caller()));
-                    request
-                });
-                BoxCloneSyncService::new(as_owner.map_err(|never| match never {}))
-            }
+        let way = if let Some(server) = context.server() {
+            // The log, and the configuration that it is set by.
+            context.settings()?;
+            let target = remote::Target::new(&server, &context.connection())?;
+            let channel = runtime.block_on(target.connect()).with_context(|| format!("cannot reach {server}"))?;
+            let token = target.authorization;
+            let with_token = channel.map_request(move |mut request: http::Request<Body>| {
+                if let Some(token) = &token {
+                    request.headers_mut().insert(http::header::AUTHORIZATION, token.clone());
+                }
+                request
+            });
+            BoxCloneSyncService::new(with_token.map_err(BoxError::from))
+        } else {
+            let office: Arc<dyn Office> = Arc::new(Desk::open(&context.settings()?.app, decides)?);
+            let service = AdminRpc::new(office, Peers::default()).into_server();
+            let as_owner = service.map_request(|mut request: http::Request<Body>| {
+                request.extensions_mut().insert(InProcess(local_caller()));
+                request
+            });
+            BoxCloneSyncService::new(as_owner.map_err(|never| match never {}))
         };
         let rpc = AdminServiceClient::new(way).max_decoding_message_size(MAX_MESSAGE);
         Ok(Self { runtime, rpc, request_id: context.request_id() })

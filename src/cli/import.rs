@@ -165,7 +165,7 @@ pub(super) fn import(context: &Context, args: ImportArgs) -> Outcome {
         batch: u32::from(args.batch),
         name: args.name,
         dry_run: args.dry_run,
-        argon2: keys::wire_cost(args.argon2),
+        argon2: Some(keys::wire_cost(args.argon2)),
         request_id: client.request_id(),
     };
     let bar = std::io::stderr().is_terminal();

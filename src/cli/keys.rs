@@ -169,8 +169,8 @@ fn wire_reason(reason: RevocationReason) -> pb::RevocationReason {
 }
 
 /// As the wire has it.
-pub(super) fn wire_cost(cost: Cost) -> Option<pb::Argon2Cost> {
-    Some(pb::Argon2Cost { memory_kib: cost.memory_kib, passes: cost.passes, lanes: cost.lanes })
+pub(super) fn wire_cost(cost: Cost) -> pb::Argon2Cost {
+    pb::Argon2Cost { memory_kib: cost.memory_kib, passes: cost.passes, lanes: cost.lanes }
 }
 
 fn issue(context: &Context, client: &mut Client, args: IssueArgs) -> Outcome {
@@ -200,23 +200,23 @@ fn issue(context: &Context, client: &mut Client, args: IssueArgs) -> Outcome {
     let request = pb::IssueCredentialRequest {
         credential: Some(credential),
         expires_in_seconds: args.expires_in.unwrap_or(0),
-        argon2: wire_cost(args.argon2),
+        argon2: Some(wire_cost(args.argon2)),
         request_id: client.request_id(),
     };
     let issued = client.ask(async |rpc| rpc.issue_credential(request).await)?;
     context.tell_replayed(issued.replayed);
-    print(context, &issued.credential.unwrap_or_default(), Zeroizing::new(issued.key), issued.replayed)
+    print(context, &issued.credential.unwrap_or_default(), &Zeroizing::new(issued.key), issued.replayed)
 }
 
 /// Shows a key, this once; of one that was shown before, what it stands for.
-pub(super) fn print(context: &Context, c: &pb::Credential, key: Zeroizing<String>, replayed: bool) -> Outcome {
+pub(super) fn print(context: &Context, c: &pb::Credential, key: &Zeroizing<String>, replayed: bool) -> Outcome {
     if replayed && !context.json() {
         return output::one(context, &KeyView::from(c.clone()));
     }
     // Large enough that it never grows, which would leave a copy behind.
     let mut text = Zeroizing::new(Vec::with_capacity(64 * 1024));
     if context.json() {
-        serde_json::to_writer(&mut *text, &IssuedView::new(c, &key, replayed)).map_err(anyhow::Error::from)?;
+        serde_json::to_writer(&mut *text, &IssuedView::new(c, key, replayed)).map_err(anyhow::Error::from)?;
     } else {
         text.extend_from_slice(key.as_bytes());
         let end = c.expires_at.as_ref().map(parse::timestamp_text);

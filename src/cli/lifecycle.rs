@@ -82,7 +82,7 @@ pub(super) fn rotate(context: &Context, client: &mut Client, args: &RotateArgs) 
         grace_seconds: args.grace,
         expires_at: args.expires_at.map(timestamp),
         expires_in_seconds: args.expires_in.unwrap_or(0),
-        argon2: keys::wire_cost(args.argon2),
+        argon2: Some(keys::wire_cost(args.argon2)),
         etag: args.etag.clone(),
         request_id: client.request_id(),
     };
@@ -94,7 +94,7 @@ pub(super) fn rotate(context: &Context, client: &mut Client, args: &RotateArgs) 
         Some(end) => context.tell(&format!("the old key {} is good until {}", old.credential_id, timestamp_text(&end))),
         None => context.tell(&format!("the old key {} is refused from now on", old.credential_id)),
     }
-    keys::print(context, &rotated.credential.unwrap_or_default(), Zeroizing::new(rotated.key), rotated.replayed)
+    keys::print(context, &rotated.credential.unwrap_or_default(), &Zeroizing::new(rotated.key), rotated.replayed)
 }
 
 pub(super) fn set(context: &Context, client: &mut Client, args: SetArgs) -> Outcome {

@@ -15,6 +15,7 @@ mod import;
 mod init;
 mod keys;
 mod lifecycle;
+mod man;
 mod mask;
 mod operators;
 mod output;
@@ -97,6 +98,8 @@ enum Command {
         /// For which shell
         shell: clap_complete::Shell,
     },
+    /// Print the manual page, or write one for each command into a directory
+    Man(man::ManArgs),
     /// Print the version
     Version,
 }
@@ -183,6 +186,7 @@ fn dispatch(cli: Cli) -> Outcome {
             clap_complete::generate(shell, &mut Cli::command(), "latchkey", &mut script);
             context.write(&script)
         }
+        Command::Man(args) => man::run(&context, Cli::command(), &args),
         Command::Version => {
             let version = env!("CARGO_PKG_VERSION");
             if context.json() {

@@ -83,7 +83,7 @@ fn tls(connection: &Connection) -> Result<Arc<ClientConfig>, Failure> {
 
 impl Target {
     /// `unix:PATH` or `https://HOST:PORT`.
-    pub(super) fn new(server: &str, connection: Connection) -> Result<Self, Failure> {
+    pub(super) fn new(server: &str, connection: &Connection) -> Result<Self, Failure> {
         let wrong = || Failure::usage(format_args!("--server {server}: expected unix:PATH or https://HOST[:PORT]"));
         let place = if let Some(path) = server.strip_prefix("unix:") {
             Place::Unix(Some(path).filter(|path| !path.is_empty()).map(PathBuf::from).ok_or_else(wrong)?)
@@ -92,7 +92,7 @@ impl Target {
             match (uri.scheme_str(), uri.host()) {
                 (Some("https"), Some(host)) if uri.path() == "/" && uri.query().is_none() => {
                     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-                    Place::Tls { host, port: uri.port_u16().unwrap_or(443), config: tls(&connection)? }
+                    Place::Tls { host, port: uri.port_u16().unwrap_or(443), config: tls(connection)? }
                 }
                 (Some("http"), _) => {
                     return Err(Failure::usage(

@@ -46,7 +46,7 @@ pub struct Operator {
     pub tenants: Vec<TenantId>,
     /// What proves its token.
     pub verifier: Verifier,
-    /// SHA-256 of the public key (SubjectPublicKeyInfo, DER) of the client certificate that it may come with.
+    /// SHA-256 of the public key (`SubjectPublicKeyInfo`, DER) of the client certificate that it may come with.
     pub certificate: Option<[u8; 32]>,
     /// Changes with each change of the row.
     pub generation: Generation,

@@ -24,7 +24,8 @@ pub const DEFAULT_COST: Cost = Cost { memory_kib: 19_456, passes: 2, lanes: 1 };
 /// The most that a stored hash may ask for (rule R12); more is refused, never computed.
 pub const MAX_COST: Cost = Cost { memory_kib: 65_536, passes: 4, lanes: 2 };
 
-const SALT_LEN: usize = 16;
+/// Bytes of a salt.
+pub const SALT_LEN: usize = 16;
 const OUTPUT_LEN: usize = 32;
 
 /// Why nothing was hashed.
@@ -69,20 +70,37 @@ impl Buffer {
 /// # Errors
 /// When the cost is out of bounds or there is no randomness.
 pub fn hash(cost: Cost, secret: &[u8], entropy: &dyn Entropy) -> Result<String, HashError> {
-    let params = checked_params(cost)?;
+    check_cost(cost)?;
+    make(&mut Buffer::default(), cost, secret, &salt(entropy)?)
+}
+
+/// A salt for one hash.
+///
+/// # Errors
+/// When there is no randomness.
+pub fn salt(entropy: &dyn Entropy) -> Result<[u8; SALT_LEN], HashError> {
     let mut salt = [0; SALT_LEN];
-    entropy.fill(&mut salt).map_err(|_| HashError::Entropy)?;
+    entropy.fill(&mut salt).map(|()| salt).map_err(|_| HashError::Entropy)
+}
+
+/// Hashes in a buffer that is used again.
+pub(super) fn make(buffer: &mut Buffer, cost: Cost, secret: &[u8], salt: &[u8; SALT_LEN]) -> Result<String, HashError> {
+    let params = checked_params(cost)?;
     let mut output = Zeroizing::new([0; OUTPUT_LEN]);
     let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
-    Buffer::default().fill(&argon, secret, &salt, output.as_mut())?;
+    buffer.fill(&argon, secret, salt, output.as_mut())?;
     let phc = PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
         params: ParamsString::try_from(&params).map_err(|_| HashError::Cost)?,
-        salt: Some(Salt::new(&salt).map_err(|_| HashError::Phc)?),
+        salt: Some(Salt::new(salt).map_err(|_| HashError::Phc)?),
         hash: Some(Output::new(output.as_ref()).map_err(|_| HashError::Phc)?),
     };
     Ok(phc.to_string())
+}
+
+pub(super) fn check_cost(cost: Cost) -> Result<(), HashError> {
+    checked_params(cost).map(drop)
 }
 
 fn checked_params(cost: Cost) -> Result<Params, HashError> {
@@ -141,6 +159,8 @@ mod tests {
         let phc = hash(CHEAP, b"secret", &SystemEntropy).unwrap();
         assert!(phc.starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
         let mut buffer = Buffer::default();
+        make(&mut buffer, CHEAP, b"secret", &[1; SALT_LEN]).unwrap();
+        assert!(buffer.0.len() == 64 && buffer.0.iter().all(|block| block.as_ref().iter().all(|&word| word == 0)));
         let stored = Stored::parse(&phc).unwrap();
         assert_eq!(stored.matches(&mut buffer, b"secret"), Ok(true));
         assert_eq!(stored.matches(&mut buffer, b"Secret"), Ok(false));

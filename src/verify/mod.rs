@@ -6,6 +6,7 @@
 
 pub mod api_key;
 pub mod argon;
+mod hasher;
 pub mod imported;
 pub mod keyring;
 pub mod operator;
@@ -27,6 +28,8 @@ use crate::store::Store;
 use crate::verify::imported::Methods;
 use crate::verify::keyring::Keyring;
 use crate::verify::pool::ArgonPool;
+
+pub use hasher::Hasher;
 
 /// A credential whose secret was proven against a row that only a holder of the pepper can have
 /// written. A fact, which may be cached; whether it is in force is judged at each use.
@@ -144,20 +147,20 @@ const PROOFS: usize = 32_768;
 pub struct Verifier {
     store: Arc<dyn Store>,
     keyring: Arc<Keyring>,
-    pool: ArgonPool,
+    pool: Arc<ArgonPool>,
     proofs: FairCache<Proof>,
     methods: ArcSwap<Methods>,
 }
 
 impl Verifier {
-    /// Verifies against this store, under these peppers.
-    pub fn new(store: Arc<dyn Store>, keyring: Arc<Keyring>, pool: ArgonPool) -> Self {
+    /// Verifies against this store, under these peppers. The pool may be one that others share.
+    pub fn new(store: Arc<dyn Store>, keyring: Arc<Keyring>, pool: impl Into<Arc<ArgonPool>>) -> Self {
         let (proofs, methods) = (FairCache::new(PROOFS, usize::MAX), ArcSwap::default());
-        Self { store, keyring, pool, proofs, methods }
+        Self { store, keyring, pool: pool.into(), proofs, methods }
     }
 
-    /// The hashing threads.
-    pub fn pool(&self) -> &ArgonPool {
+    /// The hashing threads, to be shared.
+    pub fn pool(&self) -> &Arc<ArgonPool> {
         &self.pool
     }
 

@@ -183,3 +183,115 @@ fn r18_a_certificate_is_the_operators_whose_row_says_so_under_the_pepper() {
     world.store.operators().revoke(&gone, row.generation, event(row.id)).unwrap();
     assert_eq!(world.verifier.operator_by_certificate(&[5; 32]).unwrap_err(), Reason::UnknownCredential);
 }
+
+#[tokio::test]
+async fn r12_a_token_that_was_proven_is_not_hashed_again_even_where_its_row_got_no_tag() {
+    let world = world();
+    let (row, token) = world.add("ann", |row| row.verifier.tag = None);
+    for _ in 0..3 {
+        assert_eq!(world.reason(&token).await, None);
+    }
+    assert_eq!(world.verifier.pool().taken(), 1, "what was proven is remembered");
+    assert_eq!(world.reason(&with_other_secret(&token)).await, Some(Reason::WrongSecret));
+    assert_eq!(world.verifier.pool().taken(), 2, "of that secret alone");
+    // Another hash in the row: what was proven against the old one says nothing.
+    let mut other = row.clone();
+    other.verifier.phc = argon::hash(CHEAP, b"another", &SystemEntropy).unwrap();
+    other.row_mac = world.tagger.operator_mac(&other);
+    world.store.peppers().reseal_operator(&other, row.generation, event(row.id)).unwrap();
+    assert_eq!(world.reason(&token).await, Some(Reason::WrongSecret));
+}
+
+#[tokio::test]
+async fn r5_after_a_rotation_the_old_pepper_proves_and_the_row_moves_to_the_new_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pepper");
+    let old = Arc::new(Tagger::new(&crate::verify::pepper::create(&path, &SystemEntropy).unwrap()).unwrap());
+    let new = Tagger::new(&crate::verify::pepper::append(&path, &SystemEntropy).unwrap()).unwrap();
+    let version = |tagger: &Tagger| crate::domain::PepperVersion {
+        fingerprint: tagger.fingerprint(),
+        added_at_ms: 1,
+        retired_at_ms: None,
+        lost: None,
+    };
+    let state = crate::domain::Peppers { current: new.fingerprint(), versions: vec![version(&old), version(&new)] };
+    let keyring = Arc::new(Keyring::load(crate::verify::pepper::Source::File(path), &state).unwrap());
+    let store = Arc::new(FakeStore::default());
+    let verifier = Verifier::new(Arc::clone(&store) as _, keyring, ArgonPool::start(1, 8).unwrap());
+    let world = World { store, tagger: old, verifier };
+    let (_, tagged) = world.add("ann", |_| {});
+    assert_eq!(world.reason(&tagged).await, None, "its pepper is held");
+    assert_eq!(world.verifier.pool().taken(), 0);
+    let (row, untagged) = world.add("bob", |row| row.verifier.tag = None);
+    let retagged = world.verifier.operator(&Secret::new(untagged.clone())).await.unwrap().retagged.unwrap();
+    assert!(retagged.verifier.pepper == new.fingerprint() && retagged.verifier.tag.is_some());
+    let asserted = |row: &Operator| (row.role, row.tenants.clone(), row.certificate, row.revoked_at_ms, row.generation);
+    assert_eq!(asserted(&retagged), asserted(&row), "nothing else changes");
+    world.store.peppers().reseal_operator(&retagged, row.generation, event(row.id)).unwrap();
+    let proven = world.verifier.operator(&Secret::new(untagged)).await.unwrap();
+    assert!(proven.retagged.is_none() && world.verifier.pool().taken() == 1);
+}
+
+#[tokio::test]
+async fn a5_each_refusal_of_a_token_is_one_tag_and_one_row_mac() {
+    let world = world();
+    let (_, revoked) = world.add("gone", |row| row.revoked_at_ms = Some(1));
+    let (_, token) = world.add("ann", |_| {});
+    let (_, elsewhere) = world.add("bob", |row| row.verifier.pepper = crate::domain::PepperFingerprint([9; 16]));
+    world.add("an owner", |row| row.role = Role::Owner);
+    let (eve, eves) = world.add("eve", |row| row.verifier.tag = None);
+    let forged = Operator { role: Role::Owner, ..eve.clone() };
+    world.store.operators().revoke(&forged, eve.generation, event(eve.id)).unwrap();
+    let mut unknown = token.clone();
+    unknown.truncate(token.len() - 6);
+    unknown[5..9].copy_from_slice(b"0000");
+    unknown.extend_from_slice(&key_format::checksum(&unknown.clone()));
+    for (text, reason) in [
+        (with_other_secret(&token), Reason::WrongSecret),
+        (revoked, Reason::Revoked),
+        (unknown, Reason::UnknownCredential),
+        (elsewhere, Reason::PepperMissing),
+        (eves, Reason::RowForged),
+    ] {
+        let before = world.tagger.computed();
+        assert_eq!(world.reason(&text).await, Some(reason));
+        assert_eq!(world.tagger.computed() - before, 2, "{reason}");
+    }
+    assert_eq!(world.verifier.pool().taken(), 0);
+    assert_eq!(world.reason(&token).await, None);
+}
+
+#[tokio::test]
+async fn r18_a_store_that_cannot_be_read_makes_nobody_an_operator() {
+    let world = world();
+    let (_, token) = world.add("ann", |row| row.certificate = Some([5; 32]));
+    world.store.fail(crate::store::fake::Fault::Reads);
+    assert_eq!(world.reason(&token).await, Some(Reason::StoreUnavailable));
+    assert_eq!(world.verifier.operator_by_certificate(&[5; 32]).unwrap_err(), Reason::StoreUnavailable);
+    world.store.heal();
+    assert_eq!(world.reason(&token).await, None);
+}
+
+#[test]
+fn r18_no_change_of_the_file_makes_a_certificate_mean_more() {
+    let world = world();
+    world.add("an owner", |row| row.role = Role::Owner);
+    let tenant = crate::domain::TenantId::from_bytes([1; 16]);
+    let changes: [fn(&mut Operator); 3] =
+        [|row| row.role = Role::Owner, |row| row.tenants = Vec::new(), |row| row.revoked_at_ms = None];
+    for (n, change) in (10..).zip(changes) {
+        let (row, _) = world.add(&n.to_string(), |row| {
+            (row.certificate, row.tenants) = (Some([n; 32]), vec![tenant]);
+            // The last is one that was taken back.
+            row.revoked_at_ms = (n == 12).then_some(1);
+        });
+        let mut forged = row.clone();
+        change(&mut forged);
+        world.store.operators().revoke(&forged, row.generation, event(row.id)).unwrap();
+        assert_eq!(world.verifier.operator_by_certificate(&[n; 32]).unwrap_err(), Reason::RowForged, "{n}");
+    }
+    world.add("elsewhere", |row| {
+        (row.certificate, row.verifier.pepper) = (Some([9; 32]), crate::domain::PepperFingerprint([9; 16]));
+    });
+    assert_eq!(world.verifier.operator_by_certificate(&[9; 32]).unwrap_err(), Reason::PepperMissing);
+}

@@ -1,18 +1,21 @@
 //! The hashing threads of a process: who waits for Argon2id, and whose turn it is (rules R12 and R13).
 //!
-//! One verification takes milliseconds and 19 MiB by design, so it never runs on an async thread: a fixed number of our
-//! own threads does it, at low priority, each with one reused and wiped buffer that is allocated at first use and freed
-//! when idle (decision 3).
+//! One hash takes milliseconds and 19 MiB by design, so it never runs on an async thread: a fixed number of our own
+//! threads does it, at low priority, each with one reused and wiped buffer that is allocated at first use and freed
+//! when idle (decision 3). Hashes of fresh secrets are made here too, so that whoever issues keys has the same turns as
+//! whoever presents them, and memory has the same bound.
 //!
 //! What waits is bounded, and nobody can lock anybody out. The same secret of the same credential is hashed once for all
 //! who present it meanwhile. One credential has one job running and a few waiting; if more come, chance decides which
 //! of them goes. Tenants take turns, and so do the credentials of a tenant; half the threads at most work for one tenant.
 //! Sources that failed much come last. What goes is refused with a reason of its own and counted.
 
-use std::collections::{HashMap, VecDeque};
+mod job;
+mod queue;
+
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -20,8 +23,9 @@ use zeroize::Zeroizing;
 
 use crate::domain::{CredentialId, TenantId};
 use crate::fair_cache::Digest;
-use crate::verify::argon::{Buffer, HashError};
-use crate::verify::slow::matches;
+use crate::verify::argon::{self, Buffer, Cost, HashError, SALT_LEN};
+use job::{Job, Maker, Work};
+use queue::Queue;
 
 const IDLE: Duration = Duration::from_secs(5);
 /// Jobs of one credential that may wait.
@@ -29,18 +33,19 @@ const WAITING_OF_ONE: usize = 8;
 /// Callers that may wait for one job.
 const CALLERS_OF_ONE: usize = 256;
 
-/// Why nothing was proven: too much to do, or a stored hash that cannot be used.
+/// Why nothing was hashed: too much to do, or a stored hash or a cost that cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unproven {
     /// Too many wait; refuse now rather than let everybody wait.
     #[error("too many hashes wait")]
     Full,
-    /// The stored hash cannot be used.
+    /// The stored hash, or what was asked for, cannot be used.
     #[error(transparent)]
     Hash(#[from] HashError),
 }
 
 type Answer = Result<bool, Unproven>;
+type Made = Result<String, Unproven>;
 
 /// A secret to be proven.
 pub struct Ask<'a> {
@@ -56,48 +61,6 @@ pub struct Ask<'a> {
     pub secret: &'a [u8],
     /// It comes from where many failures came from: last of all.
     pub suspect: bool,
-}
-
-struct Job {
-    digest: Digest,
-    phc: String,
-    secret: Zeroizing<Vec<u8>>,
-    callers: Vec<oneshot::Sender<Answer>>,
-    suspect: bool,
-}
-
-impl Job {
-    fn is_wanted(&self) -> bool {
-        self.callers.iter().any(|caller| !caller.is_closed())
-    }
-
-    fn answer(self, answer: Answer) {
-        for caller in self.callers {
-            let _ = caller.send(answer);
-        }
-    }
-}
-
-/// What one tenant waits for, in the order of its credentials' turns.
-#[derive(Default)]
-struct Lane {
-    turns: VecDeque<CredentialId>,
-    running: usize,
-}
-
-struct Running {
-    digest: Digest,
-    callers: Vec<oneshot::Sender<Answer>>,
-}
-
-#[derive(Default)]
-struct Queue {
-    waiting: HashMap<CredentialId, Vec<Job>>,
-    count: usize,
-    lanes: HashMap<TenantId, Lane>,
-    turns: VecDeque<TenantId>,
-    running: HashMap<CredentialId, Running>,
-    closed: bool,
 }
 
 struct Shared {
@@ -147,7 +110,42 @@ impl ArgonPool {
         answered.await.unwrap_or(Err(Unproven::Full))
     }
 
-    /// Hashes computed so far.
+    /// Makes a hash of a fresh secret, as a PHC string. Fair turns are the tenant's and the credential's, as above. A
+    /// caller that goes away leaves nothing to do.
+    ///
+    /// # Errors
+    /// When too many wait, or the cost is out of bounds.
+    pub async fn hash(
+        &self,
+        tenant: TenantId,
+        credential: CredentialId,
+        cost: Cost,
+        secret: &[u8],
+        salt: [u8; SALT_LEN],
+    ) -> Made {
+        let (caller, made) = oneshot::channel();
+        self.shared.enqueue_making(tenant, credential, secret, (cost, salt), Maker::Task(caller))?;
+        made.await.unwrap_or(Err(Unproven::Full))
+    }
+
+    /// The same for a thread that may stand still: not for an async one.
+    ///
+    /// # Errors
+    /// As [`ArgonPool::hash`].
+    pub fn hash_blocking(
+        &self,
+        tenant: TenantId,
+        credential: CredentialId,
+        cost: Cost,
+        secret: &[u8],
+        salt: [u8; SALT_LEN],
+    ) -> Made {
+        let (caller, made) = mpsc::sync_channel(1);
+        self.shared.enqueue_making(tenant, credential, secret, (cost, salt), Maker::Thread(caller))?;
+        made.recv().unwrap_or(Err(Unproven::Full))
+    }
+
+    /// Hashes computed so far, proofs and fresh ones.
     pub fn taken(&self) -> u64 {
         self.shared.taken.load(Ordering::Relaxed)
     }
@@ -179,51 +177,60 @@ impl Shared {
     fn enqueue(&self, ask: &Ask<'_>) -> Result<oneshot::Receiver<Answer>, Unproven> {
         let (caller, answered) = oneshot::channel();
         let mut queue = self.lock();
-        let same = match queue.running.get_mut(&ask.credential).filter(|running| running.digest == ask.digest) {
-            Some(running) => Some(&mut running.callers),
-            None => queue
-                .waiting
-                .get_mut(&ask.credential)
-                .and_then(|jobs| jobs.iter_mut().find(|job| job.digest == ask.digest))
-                .map(|job| &mut job.callers),
-        };
-        if let Some(callers) = same {
+        if let Some(callers) = queue.askers(ask.credential, &ask.digest) {
             if callers.len() >= CALLERS_OF_ONE {
                 return Err(Unproven::Full);
             }
             callers.push(caller);
             return Ok(answered);
         }
-        self.make_room(&mut queue, ask)?;
-        let job = Job {
-            digest: ask.digest,
-            phc: ask.phc.to_owned(),
-            secret: Zeroizing::new(ask.secret.to_vec()),
-            callers: vec![caller],
-            suspect: ask.suspect,
-        };
+        // What finds no room is refused before anything is copied for it.
+        self.make_room(&mut queue, ask.tenant, ask.credential)?;
+        let work = Work::Prove { digest: ask.digest, phc: ask.phc.to_owned(), callers: vec![caller] };
+        let job = Job { work, secret: Zeroizing::new(ask.secret.to_vec()), suspect: ask.suspect };
         queue.add(ask.tenant, ask.credential, job);
         drop(queue);
         self.work.notify_one();
         Ok(answered)
     }
 
+    fn enqueue_making(
+        &self,
+        tenant: TenantId,
+        credential: CredentialId,
+        secret: &[u8],
+        (cost, salt): (Cost, [u8; SALT_LEN]),
+        caller: Maker,
+    ) -> Result<(), Unproven> {
+        // Known at once, and no reason for anybody to make way.
+        argon::check_cost(cost)?;
+        let mut queue = self.lock();
+        self.make_room(&mut queue, tenant, credential)?;
+        let work = Work::Make { cost, salt, caller };
+        // Whoever issues was let in to do so.
+        let job = Job { work, secret: Zeroizing::new(secret.to_vec()), suspect: false };
+        queue.add(tenant, credential, job);
+        drop(queue);
+        self.work.notify_one();
+        Ok(())
+    }
+
     /// Room for one more job: within its credential's few, and within what may wait at all. Where there is none, one job
     /// of the same credential goes, or one of the tenant that waits for the most; the newcomer takes part in the draw.
-    fn make_room(&self, queue: &mut Queue, ask: &Ask<'_>) -> Result<(), Unproven> {
-        let of_one = queue.waiting.get(&ask.credential).map_or(0, Vec::len);
+    fn make_room(&self, queue: &mut Queue, newcomer: TenantId, credential: CredentialId) -> Result<(), Unproven> {
+        let of_one = queue.waiting_for(credential);
         if of_one >= WAITING_OF_ONE {
             let drawn = self.chance(of_one + 1);
             if drawn == of_one {
                 return Err(Unproven::Full);
             }
-            queue.remove(ask.credential, drawn);
+            queue.remove(credential, drawn);
         } else if queue.count >= self.most {
-            let longest = queue.longest_lane().filter(|(tenant, _)| *tenant != ask.tenant);
-            let (tenant, length) = longest.unwrap_or((ask.tenant, queue.waiting_of(ask.tenant)));
-            let draw = self.chance(length + usize::from(tenant == ask.tenant));
+            let longest = queue.longest_lane().filter(|(tenant, _)| *tenant != newcomer);
+            let (tenant, length) = longest.unwrap_or((newcomer, queue.waiting_of(newcomer)));
+            let draw = self.chance(length + usize::from(tenant == newcomer));
             let Some(credential) = queue.nth_of(tenant, draw) else { return Err(Unproven::Full) };
-            let index = self.chance(queue.waiting.get(&credential).map_or(0, Vec::len));
+            let index = self.chance(queue.waiting_for(credential));
             queue.remove(credential, index);
         }
         Ok(())
@@ -249,148 +256,13 @@ impl Shared {
                 continue;
             };
             drop(queue);
-            let answer = matches(&mut buffer, &job.phc, &job.secret).map_err(Unproven::Hash);
+            let done = job.work(&mut buffer);
             self.taken.fetch_add(1, Ordering::Relaxed);
             queue = self.lock();
-            let joined = queue.done(tenant, credential);
-            job.answer(answer);
-            for caller in joined {
-                let _ = caller.send(answer);
-            }
+            done.tell(queue.done(tenant, credential));
             // A tenant or a credential that was at its limit may go on.
             self.work.notify_one();
         }
-    }
-}
-
-impl Queue {
-    fn add(&mut self, tenant: TenantId, credential: CredentialId, job: Job) {
-        let jobs = self.waiting.entry(credential).or_default();
-        jobs.push(job);
-        self.count += 1;
-        let lane = self.lanes.entry(tenant).or_default();
-        if !lane.turns.contains(&credential) {
-            lane.turns.push_back(credential);
-        }
-        if !self.turns.contains(&tenant) {
-            self.turns.push_back(tenant);
-        }
-    }
-
-    fn waiting_of(&self, tenant: TenantId) -> usize {
-        let credentials = self.lanes.get(&tenant).into_iter().flat_map(|lane| &lane.turns);
-        credentials.filter_map(|credential| self.waiting.get(credential)).map(Vec::len).sum()
-    }
-
-    fn longest_lane(&self) -> Option<(TenantId, usize)> {
-        self.turns.iter().map(|&tenant| (tenant, self.waiting_of(tenant))).max_by_key(|(_, length)| *length)
-    }
-
-    /// The credential whose job is the `n`th that a tenant waits for.
-    fn nth_of(&self, tenant: TenantId, mut n: usize) -> Option<CredentialId> {
-        for credential in &self.lanes.get(&tenant)?.turns {
-            let length = self.waiting.get(credential).map_or(0, Vec::len);
-            if n < length {
-                return Some(*credential);
-            }
-            n -= length;
-        }
-        None
-    }
-
-    fn remove(&mut self, credential: CredentialId, index: usize) -> Option<Job> {
-        let jobs = self.waiting.get_mut(&credential)?;
-        if index >= jobs.len() {
-            return None;
-        }
-        let job = jobs.swap_remove(index);
-        self.count = self.count.saturating_sub(1);
-        if jobs.is_empty() {
-            self.waiting.remove(&credential);
-        }
-        Some(job)
-    }
-
-    /// Whose turn it is: first of those who are not suspect, then of those who are.
-    fn next(
-        &mut self,
-        most_of_a_tenant: usize,
-        chance: &dyn Fn(usize) -> usize,
-    ) -> Option<(TenantId, CredentialId, Job)> {
-        [false, true].into_iter().find_map(|suspect| self.next_of(suspect, most_of_a_tenant, chance))
-    }
-
-    fn next_of(
-        &mut self,
-        suspect: bool,
-        most_of_a_tenant: usize,
-        chance: &dyn Fn(usize) -> usize,
-    ) -> Option<(TenantId, CredentialId, Job)> {
-        for _ in 0..self.turns.len() {
-            let tenant = self.turns.pop_front()?;
-            let taken = match self.lanes.get_mut(&tenant) {
-                Some(lane) if lane.running < most_of_a_tenant => self.next_of_lane(tenant, suspect, chance),
-                _ => None,
-            };
-            let lane = self.lanes.get_mut(&tenant);
-            if lane.as_ref().is_some_and(|lane| lane.turns.is_empty() && lane.running == 0 && taken.is_none()) {
-                self.lanes.remove(&tenant);
-            } else {
-                // Behind the others, whether it got its turn or cannot use it now.
-                self.turns.push_back(tenant);
-            }
-            if let Some((credential, job)) = taken {
-                if let Some(lane) = self.lanes.get_mut(&tenant) {
-                    lane.running += 1;
-                }
-                self.running.insert(credential, Running { digest: job.digest, callers: Vec::new() });
-                return Some((tenant, credential, job));
-            }
-        }
-        None
-    }
-
-    fn next_of_lane(
-        &mut self,
-        tenant: TenantId,
-        suspect: bool,
-        chance: &dyn Fn(usize) -> usize,
-    ) -> Option<(CredentialId, Job)> {
-        let turns = self.lanes.get(&tenant)?.turns.len();
-        for _ in 0..turns {
-            let credential = self.lanes.get_mut(&tenant)?.turns.pop_front()?;
-            // Nobody waits for these any more.
-            while let Some(gone) =
-                self.waiting.get(&credential).and_then(|jobs| jobs.iter().position(|j| !j.is_wanted()))
-            {
-                self.remove(credential, gone);
-            }
-            let mut taken = None;
-            if !self.running.contains_key(&credential)
-                && let Some(jobs) = self.waiting.get(&credential)
-            {
-                let eligible: Vec<usize> =
-                    jobs.iter().enumerate().filter(|(_, job)| job.suspect == suspect).map(|(at, _)| at).collect();
-                if let Some(&at) = eligible.get(chance(eligible.len())) {
-                    taken = self.remove(credential, at);
-                }
-            }
-            if self.waiting.contains_key(&credential) {
-                self.lanes.get_mut(&tenant)?.turns.push_back(credential);
-            }
-            if let Some(job) = taken {
-                return Some((credential, job));
-            }
-        }
-        None
-    }
-
-    /// The job is done; gives back who joined it while it ran.
-    fn done(&mut self, tenant: TenantId, credential: CredentialId) -> Vec<oneshot::Sender<Answer>> {
-        if let Some(lane) = self.lanes.get_mut(&tenant) {
-            lane.running = lane.running.saturating_sub(1);
-        }
-        self.running.remove(&credential).map(|running| running.callers).unwrap_or_default()
     }
 }
 

@@ -1,8 +1,10 @@
 use super::*;
 use crate::clock::SystemEntropy;
-use crate::verify::argon::{Cost, hash};
+use crate::verify::argon::{Cost, MAX_COST, hash};
 
 const SLOW: Cost = Cost { memory_kib: 19_456, passes: 2, lanes: 1 };
+const CHEAP: Cost = Cost { memory_kib: 64, passes: 1, lanes: 1 };
+const SALT: [u8; SALT_LEN] = [7; SALT_LEN];
 
 fn ask<'a>(tenant: u8, credential: u8, secret: &'a [u8], phc: &'a str) -> Ask<'a> {
     use sha2::Digest as _;
@@ -56,7 +58,8 @@ async fn what_nobody_waits_for_is_not_computed() {
         let mut call = std::pin::pin!(call);
         let _ = futures::poll!(call.as_mut());
     }
-    assert_eq!(pool.verify(ask(2, 1, b"s", &phc)).await, Ok(true));
+    // Behind all of them: another tenant would have its turn before most.
+    assert_eq!(pool.verify(ask(1, 1, b"s", &phc)).await, Ok(true));
     assert!(pool.taken() <= 3, "{}", pool.taken());
 }
 
@@ -107,8 +110,7 @@ fn one_job_of_a_credential_and_half_the_threads_of_a_tenant_run_at_most() {
     let job = |n: u8, callers: &mut Vec<_>| {
         let (caller, answered) = oneshot::channel();
         callers.push(answered);
-        let (digest, secret) = ([n; 32], Zeroizing::new(vec![n]));
-        Job { digest, phc: String::new(), secret, callers: vec![caller], suspect: false }
+        proof(n, false, caller)
     };
     let id = |n: u8| CredentialId::from_bytes([n; 16]);
     let (one, other) = (TenantId::from_bytes([1; 16]), TenantId::from_bytes([2; 16]));
@@ -133,7 +135,19 @@ fn one_job_of_a_credential_and_half_the_threads_of_a_tenant_run_at_most() {
 fn waiting(n: u8, suspect: bool, callers: &mut Vec<oneshot::Receiver<Answer>>) -> Job {
     let (caller, answered) = oneshot::channel();
     callers.push(answered);
-    Job { digest: [n; 32], phc: String::new(), secret: Zeroizing::new(vec![n]), callers: vec![caller], suspect }
+    proof(n, suspect, caller)
+}
+
+fn proof(n: u8, suspect: bool, caller: oneshot::Sender<Answer>) -> Job {
+    let work = Work::Prove { digest: [n; 32], phc: String::new(), callers: vec![caller] };
+    Job { work, secret: Zeroizing::new(vec![n]), suspect }
+}
+
+/// A hash to be made for a thread that waits.
+fn making(n: u8) -> (Job, mpsc::Receiver<Made>) {
+    let (caller, made) = mpsc::sync_channel(1);
+    let work = Work::Make { cost: CHEAP, salt: [n; SALT_LEN], caller: Maker::Thread(caller) };
+    (Job { work, secret: Zeroizing::new(vec![n]), suspect: false }, made)
 }
 
 #[test]
@@ -159,4 +173,126 @@ fn b6_a_suspect_is_taken_only_when_nobody_else_waits() {
     queue.add(tenant, good, waiting(99, false, &mut callers));
     assert_eq!(queue.next(8, &|_| 0).map(|(_, id, _)| id), Some(good), "whoever came first");
     assert!(queue.next(8, &|_| 0).is_some_and(|(_, _, job)| job.suspect));
+}
+
+fn ids(tenant: u8, credential: u8) -> (TenantId, CredentialId) {
+    (TenantId::from_bytes([tenant; 16]), CredentialId::from_bytes([credential; 16]))
+}
+
+#[tokio::test]
+async fn a_hash_that_a_pool_made_is_the_one_that_is_made_elsewhere_and_is_counted() {
+    let pool = Arc::new(ArgonPool::start(1, 8).unwrap());
+    let (tenant, credential) = ids(1, 1);
+    let made = pool.hash(tenant, credential, CHEAP, b"s", SALT).await.unwrap();
+    assert_eq!(made, argon::make(&mut Buffer::default(), CHEAP, b"s", &SALT).unwrap());
+    assert_eq!(pool.taken(), 1);
+    assert_eq!(pool.verify(ask(1, 1, b"s", &made)).await, Ok(true));
+    assert_eq!(pool.verify(ask(1, 1, b"t", &made)).await, Ok(false));
+    assert_eq!(pool.taken(), 3);
+    let blocking = {
+        let pool = Arc::clone(&pool);
+        move || pool.hash_blocking(tenant, credential, CHEAP, b"s", SALT)
+    };
+    assert_eq!(tokio::task::spawn_blocking(blocking.clone()).await.unwrap(), Ok(made.clone()));
+    assert_eq!(std::thread::spawn(blocking.clone()).join().unwrap(), Ok(made.clone()));
+    assert_eq!(blocking(), Ok(made), "in the wrong place it holds others up, and neither panics nor hangs");
+}
+
+#[tokio::test]
+async fn r12_a_cost_out_of_bounds_is_refused_before_anybody_makes_way() {
+    let pool = ArgonPool::start(1, 8).unwrap();
+    let (tenant, credential) = ids(1, 1);
+    let phc = phc(b"s");
+    let waits = (1..12).map(|credential| pool.verify(ask(1, credential, b"s", &phc)));
+    let waits = futures::future::join_all(waits);
+    let mut waits = std::pin::pin!(waits);
+    assert!(futures::poll!(waits.as_mut()).is_pending());
+    let before = pool.waiting();
+    for cost in [
+        Cost { memory_kib: MAX_COST.memory_kib + 1, ..CHEAP },
+        Cost { passes: MAX_COST.passes + 1, ..CHEAP },
+        Cost { lanes: MAX_COST.lanes + 1, ..CHEAP },
+        Cost { passes: 0, ..CHEAP },
+    ] {
+        let refused = Err(Unproven::Hash(HashError::Cost));
+        assert_eq!(
+            futures::poll!(std::pin::pin!(pool.hash(tenant, credential, cost, b"s", SALT))),
+            refused.clone().into()
+        );
+        assert_eq!(pool.hash_blocking(tenant, credential, cost, b"s", SALT), refused);
+    }
+    assert!(before - pool.waiting() <= 1, "nobody made way");
+}
+
+#[tokio::test]
+async fn b6_of_too_many_hashes_to_be_made_some_are_refused_at_once() {
+    let pool = Arc::new(ArgonPool::start(1, 1).unwrap());
+    let calls = (0..8u8).map(|n| {
+        let (tenant, credential) = ids(1, n);
+        pool.hash(tenant, credential, SLOW, b"s", SALT)
+    });
+    let answers = futures::future::join_all(calls).await;
+    assert!(answers.iter().any(Result::is_ok), "some are served");
+    assert!(answers.contains(&Err(Unproven::Full)), "some are refused");
+    let threads: Vec<_> = (0..8u8)
+        .map(|n| {
+            let (pool, (tenant, credential)) = (Arc::clone(&pool), ids(1, n));
+            std::thread::spawn(move || pool.hash_blocking(tenant, credential, SLOW, b"s", SALT))
+        })
+        .collect();
+    let answers: Vec<Made> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    assert!(answers.iter().any(Result::is_ok), "threads too");
+    assert!(answers.contains(&Err(Unproven::Full)), "none of them waits for ever");
+    assert_eq!(pool.waiting(), 0);
+}
+
+#[tokio::test]
+async fn a_hash_that_nobody_waits_for_is_not_made() {
+    let pool = ArgonPool::start(1, 64).unwrap();
+    for n in 2..40 {
+        let (tenant, credential) = ids(1, n);
+        let call = pool.hash(tenant, credential, SLOW, b"s", SALT);
+        let mut call = std::pin::pin!(call);
+        let _ = futures::poll!(call.as_mut());
+    }
+    let (tenant, credential) = ids(1, 1);
+    assert!(pool.hash(tenant, credential, SLOW, b"s", SALT).await.is_ok());
+    assert!(pool.taken() <= 3, "{}", pool.taken());
+}
+
+#[test]
+fn r12_hashes_that_are_made_take_turns_with_those_that_are_proven() {
+    let (mut queue, mut callers) = (Queue::default(), Vec::new());
+    let (flood, issuer) = (TenantId::from_bytes([1; 16]), TenantId::from_bytes([2; 16]));
+    for n in 0..60 {
+        queue.add(flood, CredentialId::from_bytes([n; 16]), waiting(n, false, &mut callers));
+    }
+    assert_eq!(queue.next(2, &|_| 0).map(|(tenant, ..)| tenant), Some(flood));
+    let mut made = Vec::new();
+    for n in 100..103 {
+        let (job, waits) = making(n);
+        queue.add(issuer, CredentialId::from_bytes([n; 16]), job);
+        made.push(waits);
+    }
+    let taken: Vec<_> = std::iter::from_fn(|| queue.next(2, &|_| 0)).map(|(tenant, ..)| tenant).collect();
+    // One of the flood's two runs already; then each tenant has its turn until both are at their limit.
+    assert_eq!(taken, [flood, issuer, issuer], "making has no threads of its own, and no more than proving");
+    queue.done(issuer, CredentialId::from_bytes([100; 16]));
+    assert_eq!(queue.next(2, &|_| 0).map(|(tenant, ..)| tenant), Some(issuer));
+}
+
+#[test]
+fn a_hash_that_is_made_is_joined_by_nobody_and_bars_its_credentials_next_job() {
+    let (mut queue, mut callers) = (Queue::default(), Vec::new());
+    let (tenant, credential) = ids(1, 1);
+    let (job, _made) = making(0);
+    queue.add(tenant, credential, job);
+    assert!(queue.askers(credential, &[0; 32]).is_none(), "while it waits");
+    assert!(queue.next(2, &|_| 0).is_some());
+    assert!(queue.askers(credential, &[0; 32]).is_none(), "while it runs");
+    queue.add(tenant, credential, waiting(9, false, &mut callers));
+    assert!(queue.askers(credential, &[9; 32]).is_some());
+    assert!(queue.next(2, &|_| 0).is_none(), "one job of a credential at a time");
+    assert!(queue.done(tenant, credential).is_empty());
+    assert!(queue.next(2, &|_| 0).is_some());
 }

@@ -99,10 +99,6 @@ impl AdminServer {
         format!("unix:{}", self.socket.display())
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&self.stderr.lock().unwrap()).into_owned()
     }

@@ -286,6 +286,7 @@ fn without(status: &Status, id: &str) -> (Code, String) {
 fn f1_every_id_of_another_tenant_reads_as_one_that_is_not_there() {
     use pb::explain_credential_request::Which;
     type Ask = fn(&str) -> Vec<u8>;
+    type ByNumber = fn(u32) -> Vec<u8>;
     /// Methods with an id, and what stands in the place of one that exists in the other tenant and one that does not.
     const BY_CREDENTIAL: &[(&str, Ask)] = &[
         ("GetCredential", |id| pb::GetCredentialRequest { credential_id: id.to_owned() }.encode_to_vec()),
@@ -332,8 +333,7 @@ fn f1_every_id_of_another_tenant_reads_as_one_that_is_not_there() {
             pb::ListAuditEventsRequest { filter, ..Default::default() }.encode_to_vec()
         }),
     ];
-    /// In a tenant of the caller's own.
-    const BY_NUMBER: &[(&str, fn(u32) -> Vec<u8>)] = &[
+    const BY_NUMBER: &[(&str, ByNumber)] = &[
         ("GetApp", |n| pb::GetAppRequest { tenant: OTHER_TENANT.to_owned(), app_id: n }.encode_to_vec()),
         ("GetUser", |n| pb::GetUserRequest { tenant: OTHER_TENANT.to_owned(), user_id: n }.encode_to_vec()),
         ("IssueCredential", |n| {

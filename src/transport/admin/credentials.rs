@@ -148,7 +148,7 @@ pub(super) fn rotate(
         cost: convert::cost(q.argon2),
         etag: convert::generation(&q.etag)?,
     };
-    let (new, key, old, replayed) = match admin.rotate_key(id, request) {
+    let (new, key, old, again) = match admin.rotate_key(id, request) {
         Err(AdminError::Replayed { resource }) => {
             let new = admin.key(convert::credential_id(&resource)?)?;
             (new, String::new(), admin.key(id)?, true)
@@ -159,7 +159,7 @@ pub(super) fn rotate(
         }
     };
     let (credential, replaced) = (Some(described(admin, new)?), Some(described(admin, old)?));
-    Ok(pb::RotateCredentialResponse { credential, key, replayed, replaced })
+    Ok(pb::RotateCredentialResponse { credential, key, replayed: again, replaced })
 }
 
 pub(super) fn revokes(_: &Desk, admin: &Admin, q: &pb::RevokeCredentialRequest) -> AdminResult<Effect> {

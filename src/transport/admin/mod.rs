@@ -4,6 +4,8 @@
 //! the files here only convert. [`status`] is the one table of errors. The command line calls the very same service, in
 //! its own process or over a wire.
 
+#![expect(clippy::needless_pass_by_value, reason = "a handler is given its request whole, whether or not it keeps it")]
+
 mod apps;
 mod audit;
 pub mod convert;
@@ -75,6 +77,7 @@ pub struct AdminRpc {
 /// A message that asks for something.
 trait Asks: Message + Send + 'static {
     /// The caller's id of the request; empty for none.
+    #[expect(clippy::unnecessary_literal_bound, reason = "others give their own")]
     fn request_id(&self) -> &str {
         ""
     }

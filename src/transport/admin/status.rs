@@ -7,6 +7,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::admin::AdminError;
 use crate::store::StoreError;
+use crate::verify::argon::HashError;
 
 /// Whose reasons they are.
 const DOMAIN: &str = "latchkey.dev";
@@ -27,7 +28,7 @@ fn told(error: &AdminError) -> Told {
         AdminError::NotFound { .. } => (Code::NotFound, "NOT_FOUND"),
         AdminError::Exists { .. } => (Code::AlreadyExists, "ALREADY_EXISTS"),
         AdminError::Claimed { .. } => (Code::AlreadyExists, "CLAIMED"),
-        AdminError::Invalid { .. } => (Code::InvalidArgument, "INVALID"),
+        AdminError::Invalid { .. } | AdminError::Hash(HashError::Cost) => (Code::InvalidArgument, "INVALID"),
         AdminError::Forbidden { .. } => (Code::PermissionDenied, "FORBIDDEN"),
         AdminError::Stale { .. } => (Code::Aborted, "STALE"),
         AdminError::Replayed { .. } => (Code::AlreadyExists, "REPLAYED"),
@@ -46,7 +47,6 @@ fn told(error: &AdminError) -> Told {
         AdminError::Store(StoreError::Conflict { .. }) => (Code::Aborted, "CONFLICT"),
         AdminError::Store(_) => (Code::Unavailable, "STORE_FAILED"),
         AdminError::Entropy(_) => (Code::Unavailable, "NO_RANDOMNESS"),
-        AdminError::Hash(crate::verify::argon::HashError::Cost) => (Code::InvalidArgument, "INVALID"),
         AdminError::Hash(_) => (Code::Internal, "HASH_FAILED"),
     };
     Told { code, reason, advice }

@@ -75,10 +75,10 @@ impl AdminRpc {
         let caller = self.identify(METHOD, &request).await?;
         let (asked, actor) = (request.into_inner(), caller.actor);
         let admin = Arc::new(self.admin(caller, &asked)?);
-        let begin = Arc::clone(&admin);
+        let at = Arc::clone(&admin);
         let begun = blocking(move || {
-            let after = asked.after.map_or_else(|| begin.last_event(), Ok)?;
-            Ok((audit::filter(&begin, asked.filter)?, after))
+            let after = asked.after.map_or_else(|| at.last_event(), Ok)?;
+            Ok((audit::filter(&at, asked.filter)?, after))
         });
         let (filter, after) = self.told(METHOD, actor, Ok(begun.await))?;
         let (pieces, answer) = mpsc::channel(WAITING);
