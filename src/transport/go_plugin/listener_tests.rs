@@ -97,7 +97,8 @@ async fn connections_beyond_the_room_are_refused_and_a_place_is_given_back() {
     };
     let (_first, conn) = (connect().await, conns.recv().await.unwrap());
     let mut second = connect().await;
-    assert_eq!(second.read(&mut [0]).await.unwrap_or(0), 0, "closed");
+    let closed = tokio::time::timeout(Duration::from_secs(5), second.read(&mut [0])).await;
+    assert_eq!(closed.expect("closed").unwrap_or(0), 0);
     drop(conn);
     let _third = connect().await;
     assert!(conns.recv().await.is_some());

@@ -48,3 +48,31 @@ async fn accept(bound: Bound, router: Router, room: Arc<Semaphore>) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::transport::go_plugin::handshake::Address;
+    use crate::transport::go_plugin::listener;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_read_the_answer_keeps_no_place() {
+        const LARGE: usize = 64 << 20;
+        let router = Router::new().route("/", get(async || "x".repeat(LARGE)));
+        let bound = listener::bind_tcp(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let Address::Tcp(address) = bound.address() else { panic!("tcp") };
+        tokio::spawn(serve(vec![bound], router));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        // It has begun to answer.
+        assert_eq!(client.read(&mut [0]).await.unwrap(), 1);
+        tokio::time::sleep(CONNECTION_LIMIT + HEADERS_LIMIT).await;
+        let mut rest = Vec::new();
+        let _ = client.read_to_end(&mut rest).await;
+        assert!(rest.len() < LARGE, "{}", rest.len());
+    }
+}
