@@ -4,6 +4,8 @@ CREATE INDEX apps_of_tenant ON apps (tenant_id, app_id);
 
 CREATE INDEX credentials_of_tenant ON credentials (tenant_id, created_at_ms, id);
 
+CREATE INDEX credentials_of_user ON credentials (tenant_id, user_id, created_at_ms, id);
+
 CREATE INDEX handles_of_credential ON handles (row_id);
 
 CREATE UNIQUE INDEX operators_by_certificate ON operators (certificate)

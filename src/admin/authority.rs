@@ -5,9 +5,11 @@
 //! whether the thing is there, so that nobody learns what exists from a refusal; and everything of a tenant that the
 //! caller is not bound to reads as not found (rules R3 and R18).
 
+mod doors;
+
 use std::sync::Arc;
 
-use crate::admin::{Admin, AdminError, AdminResult, Decisions, TrailKeys, not_found};
+use crate::admin::{Admin, AdminError, AdminResult, Decisions, PortalRules, TrailKeys, not_found};
 use crate::clock::{Clock, Entropy};
 use crate::domain::event::Actor;
 use crate::domain::{
@@ -79,6 +81,7 @@ impl Caller {
             Act::ReadAll => unbound,
             Act::Try => self.own.is_none() && matches!(self.role, Role::Owner | Role::Issuer),
             Act::Issue => matches!(self.role, Role::Owner | Role::Issuer),
+            Act::Change => self.own.is_none() && matches!(self.role, Role::Owner | Role::Issuer),
             Act::Manage => self.role == Role::Owner && self.own.is_none(),
             Act::Govern => self.role == Role::Owner && unbound,
         }
@@ -96,8 +99,10 @@ pub enum Act {
     ReadAll,
     /// Try credentials: says whether a guess was right.
     Try,
-    /// Issue, rotate, change and revoke credentials.
+    /// Issue, rotate and revoke credentials.
     Issue,
+    /// Change what a credential is bound to.
+    Change,
     /// Change Apps and Users that a tenant has.
     Manage,
     /// Everything else: tenants, which tenant has which of the host's Apps and Users, imports, operators, peppers, the
@@ -112,7 +117,7 @@ impl Act {
             Self::ReadKeys => "any operator",
             Self::Read => "an operator",
             Self::ReadAll => "an operator who is bound to no tenant",
-            Self::Try | Self::Issue => "the role issuer or owner",
+            Self::Try | Self::Issue | Self::Change => "the role issuer or owner",
             Self::Manage => "the role owner",
             Self::Govern => "the role owner, bound to no tenant",
         }
@@ -130,6 +135,8 @@ pub struct Backend {
     pub(super) llm_grants: LlmGrants,
     /// How much of the trail must stay, in milliseconds back from now.
     pub(super) retention_ms: i64,
+    /// What people may make for themselves.
+    pub(super) portal_rules: PortalRules,
     pub(super) trail_keys: Option<Arc<dyn TrailKeys>>,
     pub(super) decisions: Option<Arc<dyn Decisions>>,
     pub(super) hasher: Hasher,
@@ -144,14 +151,14 @@ impl Backend {
         entropy: Arc<dyn Entropy>,
         llm_grants: LlmGrants,
     ) -> Self {
-        let retention_ms = 0;
         Self {
             store,
             keyring,
             clock,
             entropy,
             llm_grants,
-            retention_ms,
+            retention_ms: 0,
+            portal_rules: PortalRules::default(),
             trail_keys: None,
             decisions: None,
             hasher: Hasher::Here,
@@ -169,6 +176,12 @@ impl Backend {
     #[must_use]
     pub fn with_hasher(self, hasher: Hasher) -> Self {
         Self { hasher, ..self }
+    }
+
+    /// Bounds what people make for themselves in the portal.
+    #[must_use]
+    pub fn with_portal_rules(self, portal_rules: PortalRules) -> Self {
+        Self { portal_rules, ..self }
     }
 
     /// Signs the trail with these keys.
@@ -308,8 +321,11 @@ impl<'a> Permit<'a> {
             return Ok(false);
         }
         let Some(own) = self.caller.own else { return Ok(true) };
+        if row.user != own || row.decoy {
+            return Ok(false);
+        }
         let app = self.store.apps().by_id(row.tenant, row.app)?;
-        Ok(row.user == own && !row.decoy && app.is_some_and(|app| self.owns(&app)))
+        Ok(app.is_some_and(|app| self.owns(&app)))
     }
 
     /// That a create was asked for, to be written with it; none where it has no request id. A create that happened before

@@ -38,7 +38,7 @@ const DEEDS: &[Deed] = &[
     }),
     ("export the trail", Act::ReadAll, |a, _| a.export_trail(|_| Ok(())).map(drop)),
     ("issue", Act::Issue, |a, _| a.issue_key("acme", &request()).map(drop)),
-    ("change a key", Act::Issue, |a, id| a.change_key(id, &KeyChanges::default()).map(drop)),
+    ("change a key", Act::Change, |a, id| a.change_key(id, &KeyChanges::default()).map(drop)),
     ("may revoke", Act::Issue, |a, id| a.may_revoke_key(id).map(drop)),
     ("change an App", Act::Manage, |a, _| a.set_app("acme", app(), &AppChanges::default()).map(drop)),
     ("change a User", Act::Manage, |a, _| a.set_user("acme", user(), &UserChanges::default()).map(drop)),
@@ -79,12 +79,12 @@ fn caller(world: &World, role: Role, scope: Option<&str>) -> Admin {
 
 /// What each role may, bound to a tenant and not: written down here once more, so that a slip there shows.
 fn allowed(role: Role, bound: bool) -> &'static [Act] {
-    use Act::{Govern, Issue, Manage, Read, ReadAll, ReadKeys};
+    use Act::{Change, Govern, Issue, Manage, Read, ReadAll, ReadKeys};
     match (role, bound) {
-        (Role::Owner, false) => &[ReadKeys, Read, ReadAll, Issue, Manage, Govern],
-        (Role::Owner, true) => &[ReadKeys, Read, Issue, Manage],
-        (Role::Issuer, false) => &[ReadKeys, Read, ReadAll, Issue],
-        (Role::Issuer, true) => &[ReadKeys, Read, Issue],
+        (Role::Owner, false) => &[ReadKeys, Read, ReadAll, Issue, Change, Manage, Govern],
+        (Role::Owner, true) => &[ReadKeys, Read, Issue, Change, Manage],
+        (Role::Issuer, false) => &[ReadKeys, Read, ReadAll, Issue, Change],
+        (Role::Issuer, true) => &[ReadKeys, Read, Issue, Change],
         (Role::Auditor, false) => &[ReadKeys, Read, ReadAll],
         (Role::Auditor, true) => &[ReadKeys, Read],
     }
@@ -158,9 +158,7 @@ fn f1_a_tenant_grants_itself_nothing_that_others_pay_for() {
 /// A caller from the portal.
 fn portal(world: &World, user: u32) -> Admin {
     let user = UserId::new(user).unwrap();
-    let scope = Scope::Tenants(vec![world.admin.tenant("acme").unwrap().id]);
-    let caller = Caller { own: Some(user), ..Caller::new(Actor::Portal(user), Role::Issuer, scope) };
-    world.backend.admin(caller)
+    world.backend.admin(Caller::portal(user, world.admin.tenant("acme").unwrap().id))
 }
 
 #[test]

@@ -4,6 +4,7 @@ use ipnet::IpNet;
 
 use crate::admin::authority::{Act, Permit};
 use crate::admin::limits::{self, invalid};
+use crate::admin::own::full;
 use crate::admin::{Admin, AdminError, AdminResult, record, retrying};
 use crate::domain::credential::{CredentialKind, RevocationReason};
 use crate::domain::event::DetailKey;
@@ -11,7 +12,7 @@ use crate::domain::{
     Action, AppId, Credential, CredentialId, Environment, Status, Subject, Tenant, TenantStatus, UserId, key_format,
 };
 use crate::secret::{ApiKeyText, Secret};
-use crate::store::StoreError;
+use crate::store::{Record, StoreError};
 use crate::verify::argon::{self, Cost};
 
 /// A credential to be issued.
@@ -98,13 +99,11 @@ impl Admin {
     /// When the tenant is suspended, has no such App or User, or a value does not fit.
     pub fn issue_key(&self, tenant: &str, request: &IssueRequest) -> AdminResult<Issued> {
         let permit = self.permit(Act::Issue)?;
-        let tenant = permit.tenant(tenant)?;
-        if permit.caller().own.is_some() && request.decoy {
-            return Err(invalid("decoy", "honey keys are for operators"));
-        }
+        let (tenant, rules) = (permit.tenant(tenant)?, &self.backend.portal_rules);
         retrying(|| {
             let claim = permit.once("IssueCredential", Some(tenant.id))?;
-            let issued = self.mint(&permit, &tenant, request, None)?;
+            let (request, room) = permit.bound(rules, request, true, self.now_ms())?;
+            let issued = self.mint(&permit, &tenant, &request, None)?;
             let credential = &issued.credential;
             let mut details = vec![
                 (DetailKey::App, credential.app.to_string()),
@@ -116,8 +115,9 @@ impl Admin {
             details.extend(credential.decoy.then(|| (DetailKey::Decoy, "true".to_owned())));
             let subject = Subject::Credential(credential.id);
             let event = self.event(Action::CredentialIssued, subject, Some(tenant.id), details);
-            let stored = permit.store().credentials().issue(credential, record(event, claim, &credential.id));
-            stored.map_err(|error| owner_gone(error, credential, &tenant))?;
+            let record = Record { room, ..record(event, claim, &credential.id) };
+            let stored = permit.store().credentials().issue(credential, record);
+            stored.map_err(|error| full(owner_gone(error, credential, &tenant), rules))?;
             Ok(issued)
         })
     }

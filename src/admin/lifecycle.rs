@@ -5,10 +5,12 @@ use ipnet::IpNet;
 use crate::admin::authority::{Act, check_etag};
 use crate::admin::credentials::owner_gone;
 use crate::admin::limits::{self, invalid};
+use crate::admin::own::full;
 use crate::admin::{Admin, AdminError, AdminResult, IssueRequest, Issued, record, retrying, take};
 use crate::domain::credential::Replaced;
 use crate::domain::event::DetailKey;
 use crate::domain::{Action, Credential, CredentialId, Generation, Status, Subject};
+use crate::store::Record;
 use crate::verify::argon::Cost;
 
 /// The longest overlap of an old credential and the one that took its place.
@@ -68,7 +70,7 @@ impl Admin {
         if !(0..=MAX_GRACE_MS).contains(&request.grace_ms) {
             return Err(invalid("grace", "at most 365 days"));
         }
-        let permit = self.permit(Act::Issue)?;
+        let (permit, rules) = (self.permit(Act::Issue)?, &self.backend.portal_rules);
         retrying(|| {
             let mut old = self.genuine_key(&permit, id)?;
             // Before anything else: of a rotation that happened, the old one is not as it was.
@@ -85,7 +87,9 @@ impl Admin {
                 None => {}
             }
             let tenant = permit.tenant(&self.tenant_of(&old)?)?;
-            let new = self.mint(&permit, &tenant, &successor(&old, &request, now_ms), Some(old.id))?;
+            let (successor, asked) = (successor(&old, &request, now_ms), request.expires_at_ms.is_some());
+            let (successor, room) = permit.bound(rules, &successor, asked, now_ms)?;
+            let new = self.mint(&permit, &tenant, &successor, Some(old.id))?;
             let grace_until_ms = now_ms.saturating_add(request.grace_ms);
             let grace_until_ms = old.expires_at_ms.map_or(grace_until_ms, |end| end.min(grace_until_ms));
             let expected = old.generation;
@@ -98,9 +102,9 @@ impl Admin {
             ];
             details.extend(new.credential.expires_at_ms.map(|end| (DetailKey::ExpiresAt, end.to_string())));
             let event = self.event(Action::CredentialRotated, Subject::Credential(id), Some(tenant.id), details);
-            let record = record(event, claim, &new.credential.id);
+            let record = Record { room, ..record(event, claim, &new.credential.id) };
             let stored = permit.store().credentials().rotate(&new.credential, &old, expected, record);
-            stored.map_err(|error| owner_gone(error, &new.credential, &tenant))?;
+            stored.map_err(|error| full(owner_gone(error, &new.credential, &tenant), rules))?;
             Ok(Rotated { new, old })
         })
     }
@@ -110,7 +114,7 @@ impl Admin {
     /// # Errors
     /// When there is none, it is revoked, or a value does not fit.
     pub fn change_key(&self, id: CredentialId, changes: &KeyChanges) -> AdminResult<Credential> {
-        let permit = self.permit(Act::Issue)?;
+        let permit = self.permit(Act::Change)?;
         retrying(|| {
             let mut credential = self.genuine_key(&permit, id)?;
             check_etag(changes.etag, credential.generation, "credential", &id)?;

@@ -17,6 +17,7 @@ pub mod import;
 mod lifecycle;
 pub mod limits;
 mod operators;
+mod own;
 pub mod pages;
 mod peppers;
 mod tenants;
@@ -43,6 +44,7 @@ pub use credentials::{IssueRequest, Issued, KeyFilter, Revoked};
 pub use decisions::{DecisionFilter, DecisionRow, Decisions};
 pub use lifecycle::{KeyChanges, MAX_GRACE_MS, RotateRequest, Rotated};
 pub use operators::{IssuedToken, NewOperator};
+pub use own::PortalRules;
 pub use peppers::{PepperState, Retired};
 pub use tenants::{NewTenant, TenantChanges};
 pub use trail_keys::{Announce, TrailKeys};
@@ -163,6 +165,14 @@ pub enum AdminError {
     /// Too much is asked at once.
     #[error("{0}")]
     Busy(&'static str),
+    /// As many keys as this machine lets people make for themselves.
+    #[error(
+        "as many keys are in force as may be, {most} of an App: revoke one that is not needed, or rotate without grace"
+    )]
+    TooMany {
+        /// How many.
+        most: u32,
+    },
     /// The server is not ready for this.
     #[error("{0}")]
     Unavailable(String),
@@ -255,7 +265,7 @@ impl Admin {
 
 /// The event, and that it was asked for.
 fn record(event: AuditEvent, claim: Claim, resource: &impl ToString) -> Record {
-    Record { event, once: claim.of(resource) }
+    Record { event, once: claim.of(resource), room: None }
 }
 
 fn not_found(what: &'static str, name: &impl ToString, tenant: &Tenant) -> AdminError {
@@ -290,6 +300,10 @@ mod tests;
 #[cfg(test)]
 #[path = "authority_tests.rs"]
 mod authority_tests;
+
+#[cfg(test)]
+#[path = "own_tests.rs"]
+mod own_tests;
 
 #[cfg(test)]
 #[path = "lifecycle_tests.rs"]

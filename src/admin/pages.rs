@@ -120,9 +120,14 @@ impl Admin {
     ) -> AdminResult<Listed<Credential, KeyPlace>> {
         let permit = self.permit(Act::ReadKeys)?;
         let (tenant, now_ms) = (permit.tenant(tenant)?, self.now_ms());
+        let credentials = permit.store().credentials();
+        let of = permit.caller().own.or(filter.user);
         collect(
             page,
-            |page| permit.store().credentials().list(tenant.id, page),
+            |page| match of {
+                Some(user) => credentials.list_of(tenant.id, user, page),
+                None => credentials.list(tenant.id, page),
+            },
             |row| (row.created_at_ms, row.id),
             |row| Ok(filter.wants(row, now_ms) && permit.may_see(row)?),
             |row| 512 + row.scopes.iter().map(String::len).sum::<usize>() + row.cidrs.len() * 20,

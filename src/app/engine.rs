@@ -99,6 +99,7 @@ impl Engine {
         watch(feed, store, told, Arc::clone(metrics), signs).map_err(OpenFailure::System)?;
         let hasher = Hasher::Pool(Arc::clone(authenticator.pool()));
         let backend = opened.backend().with_retention(settings.audit_min_retention).with_hasher(hasher);
+        let backend = backend.with_portal_rules(settings.portal_rules.clone());
         Ok(Self { authenticator, backend, decisions, stop, replaced })
     }
 

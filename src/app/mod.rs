@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::admin::Backend;
+pub use crate::admin::PortalRules;
 use crate::authenticate::Problem;
 use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::domain::LlmGrants;
@@ -62,6 +63,8 @@ pub struct Settings {
     pub audit_min_retention: std::time::Duration,
     /// A file that each checkpoint of the trail is appended to.
     pub audit_anchors: Option<PathBuf>,
+    /// What people may make for themselves in the portal.
+    pub portal_rules: PortalRules,
     /// Async worker threads.
     pub worker_threads: usize,
     /// How the plugin services answer.

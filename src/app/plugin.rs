@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::app::hosted::Hosted;
+use crate::app::office::Serving;
 use crate::authenticate::{Health, Problem};
+use crate::clock::{SystemClock, SystemEntropy};
 use crate::config::{Config, ConfigError, Values, host, typed};
 use crate::domain::Reason;
 use crate::store::sqlite::ProcessKind;
@@ -16,7 +18,7 @@ use crate::telemetry::log::{self, Format};
 use crate::transport::go_plugin::end::Ending;
 use crate::transport::go_plugin::{Environment, serve};
 use crate::transport::plugin::lifecycle::{HostRuntime, Lifecycle};
-use crate::transport::{Deps, routes};
+use crate::transport::{Deps, Pages, routes};
 
 /// How long after a failure the store is tried again: what was mended works without a restart.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
@@ -57,10 +59,14 @@ pub fn run(environment: Environment, local: Result<Values, ConfigError>) -> Exit
         opened_with: Mutex::default(),
         attempts: AtomicU64::new(0),
         opening: Mutex::default(),
+        runtime: Mutex::default(),
     });
+    let office = Arc::new(Serving(Arc::clone(&hosted)));
+    let pages = Pages::new(office, Arc::new(SystemClock), Arc::new(SystemEntropy));
     let deps = Deps {
         gate: Arc::clone(&hosted.gate),
         lifecycle: Arc::new(process),
+        pages: Some(pages),
         settings: Arc::clone(&hosted.service),
         host_settings: typed::host_settings(),
     };
@@ -87,6 +93,8 @@ struct Process {
     attempts: AtomicU64,
     /// One store is opened at a time. Never waited for by an answer to the host.
     opening: Mutex<()>,
+    /// Which host it is, as it last said.
+    runtime: Mutex<Option<HostRuntime>>,
 }
 
 impl Process {
@@ -131,6 +139,7 @@ impl Process {
 impl Lifecycle for Arc<Process> {
     fn initialise(&self, config: BTreeMap<String, String>, runtime: HostRuntime) {
         tracing::info!(runtime = ?runtime, keys = config.len(), "initialised by the host");
+        *self.runtime.lock().unwrap_or_else(PoisonError::into_inner) = Some(runtime);
         let last = self.attempts.load(Ordering::Acquire);
         let opened_with = self.opened_with.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // Nothing to do only if nothing else is under way that would take its place.
@@ -152,6 +161,10 @@ impl Lifecycle for Arc<Process> {
             let text = format!("no thread to open the store with: {error}");
             self.hosted.deny(Reason::NotReady, vec![Problem { code: "system", text }]);
         }
+    }
+
+    fn runtime(&self) -> Option<HostRuntime> {
+        *self.runtime.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn leaving(&self) {

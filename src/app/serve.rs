@@ -150,6 +150,8 @@ pub fn run(
     let deps = Deps {
         gate: Arc::clone(&hosted.gate),
         lifecycle: Arc::new(Server(hosted)),
+        // No host started this process, so it has no pages (rule R1).
+        pages: None,
         settings: Arc::new(arc_swap::ArcSwap::from_pointee(config.app.service.clone())),
         host_settings: typed::host_settings(),
     };
@@ -220,6 +222,10 @@ impl Lifecycle for Server {
     fn initialise(&self, _: BTreeMap<String, String>, _: HostRuntime) {
         // No host started this process: what one says about its configuration is not for it to say (rule R2).
         tracing::warn!("a host's configuration is ignored by a server of its own");
+    }
+
+    fn runtime(&self) -> Option<HostRuntime> {
+        None
     }
 
     fn leaving(&self) {

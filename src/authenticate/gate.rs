@@ -105,6 +105,11 @@ impl Gate {
         matches!(**self.state.load(), State::Open { .. })
     }
 
+    /// Whether everything is denied, and nothing is about to change that.
+    pub fn is_closed(&self) -> bool {
+        matches!(**self.state.load(), State::Closed { .. })
+    }
+
     /// See [`Authenticator::authenticate`]; denies while closed.
     pub async fn authenticate<R>(
         &self,

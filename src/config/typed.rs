@@ -105,6 +105,15 @@ impl Config {
                         .unwrap_or_default(),
                     header: values.get("auth.client_ip_header").to_owned(),
                 },
+                studio: crate::transport::StudioSettings {
+                    tenants: list("studio.tenants"),
+                    role: Role::parse(values.get("studio.role")).unwrap_or(Role::Auditor),
+                },
+            },
+            portal_rules: crate::app::PortalRules {
+                scopes: list("portal.scopes"),
+                max_days: small("portal.max_days"),
+                max_keys: small("portal.max_keys"),
             },
             wire: crate::transport::go_plugin::Settings {
                 ignore_client_cert: on("go_plugin.ignore_client_cert"),

@@ -15,7 +15,7 @@ use crate::domain::{
 };
 use crate::store::{
     Apps, At, Audit, ChainedEvent, CommitListener, Credentials, Feed, Imported, Imports, LinkedRows, News, Operators,
-    Page, Peppers, Record, RequestKey, Requests, Resealed, Store, StoreError, StoreResult, Tenants, Users,
+    Page, Peppers, Record, RequestKey, Requests, Resealed, Room, Store, StoreError, StoreResult, Tenants, Users,
 };
 
 const EPOCH: [u8; 16] = [0; 16];
@@ -91,6 +91,19 @@ impl Rows {
             return Err(StoreError::Missing { what: "User" });
         }
         Ok(())
+    }
+
+    fn check_room(&self, new: &Credential, room: Option<Room>) -> StoreResult<()> {
+        let Some(room) = room else { return Ok(()) };
+        let counts = |row: &&Credential| {
+            let end_ms = row.end_ms();
+            (row.tenant, row.user, row.app) == (new.tenant, new.user, new.app)
+                && row.status == domain::Status::Active
+                && !row.decoy
+                && end_ms.is_none_or(|end| end > room.now_ms)
+        };
+        let taken = self.credentials.values().filter(counts).count();
+        if taken < room.most as usize { Ok(()) } else { Err(StoreError::Full { what: "credentials" }) }
     }
 }
 
@@ -183,7 +196,7 @@ impl FakeStore {
         change: impl FnOnce(&mut Rows) -> StoreResult<()>,
     ) -> StoreResult<()> {
         self.check_writes()?;
-        let Record { event, once } = record.into();
+        let Record { event, once, room: _ } = record.into();
         let mut rows = self.rows();
         let request = once.map(|once| {
             let key = (event.actor.to_text(), once.tenant, once.method.to_owned(), event.request_id.clone());
@@ -339,6 +352,9 @@ impl Users for FakeStore {
     fn by_id(&self, tenant: TenantId, id: UserId) -> StoreResult<Option<User>> {
         self.read(|rows| rows.users.get(&id).filter(|user| user.tenant == tenant).cloned())
     }
+    fn owner_of(&self, id: UserId) -> StoreResult<Option<TenantId>> {
+        self.read(|rows| rows.users.get(&id).map(|user| user.tenant))
+    }
     fn list(&self, tenant: TenantId, wanted: &Page<UserId>) -> StoreResult<Vec<User>> {
         self.read(|rows| page(&rows.users, wanted, |user| user.tenant == tenant))
     }
@@ -360,8 +376,10 @@ impl Users for FakeStore {
 
 impl Credentials for FakeStore {
     fn issue(&self, credential: &Credential, record: Record) -> StoreResult<()> {
+        let room = record.room;
         self.commit(record, &[Subject::Credential(credential.id)], |rows| {
             rows.check_owners(credential)?;
+            rows.check_room(credential, room)?;
             rows.check_pepper(credential.verifier.pepper)?;
             if rows.credentials.contains_key(&credential.id) {
                 return Err(StoreError::Exists { what: "credential" });
@@ -393,6 +411,17 @@ impl Credentials for FakeStore {
             page(&by_age, wanted, |row: &Credential| row.tenant == tenant)
         })
     }
+    fn list_of(
+        &self,
+        tenant: TenantId,
+        user: UserId,
+        wanted: &Page<(i64, CredentialId)>,
+    ) -> StoreResult<Vec<Credential>> {
+        self.read(|rows| {
+            let by_age = rows.credentials.values().map(|row| ((row.created_at_ms, row.id), row.clone())).collect();
+            page(&by_age, wanted, |row: &Credential| row.tenant == tenant && row.user == user)
+        })
+    }
     fn update(&self, credential: &Credential, expected: Generation, event: AuditEvent) -> StoreResult<()> {
         self.commit(event, &[Subject::Credential(credential.id)], |rows| {
             rows.check_pepper(credential.verifier.pepper)?;
@@ -402,6 +431,7 @@ impl Credentials for FakeStore {
         })
     }
     fn rotate(&self, new: &Credential, old: &Credential, expected: Generation, record: Record) -> StoreResult<()> {
+        let room = record.room;
         self.commit(record, &[Subject::Credential(old.id), Subject::Credential(new.id)], |rows| {
             rows.check_owners(new)?;
             rows.check_pepper(new.verifier.pepper)?;
@@ -411,7 +441,12 @@ impl Credentials for FakeStore {
             }
             let row = rows.credentials.get_mut(&old.id);
             let row = row.filter(|row| row.tenant == old.tenant && row.generation == expected);
-            row.map(|row| *row = old.clone()).ok_or(StoreError::Conflict { what: "credential" })?;
+            let before = row.map(|row| std::mem::replace(row, old.clone()));
+            let before = before.ok_or(StoreError::Conflict { what: "credential" })?;
+            if let Err(full) = rows.check_room(new, room) {
+                rows.credentials.insert(old.id, before);
+                return Err(full);
+            }
             rows.credentials.insert(new.id, new.clone());
             Ok(())
         })

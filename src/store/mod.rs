@@ -14,6 +14,7 @@
 pub mod fake;
 pub mod feed;
 pub mod marks;
+mod record;
 pub mod sqlite;
 
 use crate::audit::checkpoint::Checkpoint;
@@ -23,6 +24,8 @@ use crate::domain::{
     App, AppId, AuditEvent, Change, Credential, CredentialId, Generation, LostPepper, Operator, PepperFingerprint,
     Position, Tenant, TenantId, User, UserId,
 };
+
+pub use record::{Once, Record, RequestKey, Requests, Room};
 
 /// Why the store could not do what was asked. Says nothing about a credential's validity.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +46,12 @@ pub enum StoreError {
     #[error("the {what} does not exist")]
     Missing {
         /// What is missing.
+        what: &'static str,
+    },
+    /// As many as there may be are there already.
+    #[error("there are as many of {what} as there may be")]
+    Full {
+        /// What there may be no more of.
         what: &'static str,
     },
     /// The store, or what is under it, failed. The text names the operation, never a value.
@@ -101,54 +110,6 @@ pub struct LinkedRows {
     pub app: Option<App>,
     /// Its User.
     pub user: Option<User>,
-}
-
-/// That a create was asked for with a request id, so that it happens once. Actor, time and the id itself are the audit
-/// event's.
-#[derive(Clone, Debug)]
-pub struct Once {
-    /// For which tenant; none for what belongs to no tenant.
-    pub tenant: Option<TenantId>,
-    /// What was called.
-    pub method: &'static str,
-    /// SHA-256 of what was asked.
-    pub hash: [u8; 32],
-    /// The id of what was made.
-    pub resource: String,
-}
-
-/// What is written beside a mutation, in its transaction.
-#[derive(Clone, Debug)]
-pub struct Record {
-    /// For the trail.
-    pub event: AuditEvent,
-    /// For a second call with the same request id. One that finds the id taken is `Exists` of a request.
-    pub once: Option<Once>,
-}
-
-impl From<AuditEvent> for Record {
-    fn from(event: AuditEvent) -> Self {
-        Self { event, once: None }
-    }
-}
-
-/// Whose request it was.
-#[derive(Clone, Debug)]
-pub struct RequestKey<'a> {
-    /// As in the trail.
-    pub actor: &'a str,
-    /// For which tenant; none for what belongs to no tenant.
-    pub tenant: Option<TenantId>,
-    /// What was called.
-    pub method: &'a str,
-    /// The caller's id of the request.
-    pub request_id: &'a str,
-}
-
-/// Creates that were asked for with a request id.
-pub trait Requests: Send + Sync {
-    /// What a request asked, as its hash, and the id of what it made.
-    fn find(&self, key: &RequestKey<'_>) -> StoreResult<Option<([u8; 32], String)>>;
 }
 
 /// All aggregates of one store.
@@ -210,6 +171,8 @@ pub trait Users: Send + Sync {
     fn add(&self, user: &User, record: Record) -> StoreResult<()>;
     /// Of this tenant, by host id.
     fn by_id(&self, tenant: TenantId, id: UserId) -> StoreResult<Option<User>>;
+    /// The tenant that has a host User: at most one (rule R3).
+    fn owner_of(&self, id: UserId) -> StoreResult<Option<TenantId>>;
     /// Of this tenant, in the order of ids.
     fn list(&self, tenant: TenantId, page: &Page<UserId>) -> StoreResult<Vec<User>>;
     /// Replaces the row where the generation is `expected`.
@@ -221,7 +184,7 @@ pub trait Users: Send + Sync {
 /// Gateway credentials.
 pub trait Credentials: Send + Sync {
     /// Adds a credential with its verifier. `Missing` when tenant, App or User is not there or the
-    /// latter two belong to another tenant.
+    /// latter two belong to another tenant, `Full` where the record leaves no [`Room`].
     fn issue(&self, credential: &Credential, record: Record) -> StoreResult<()>;
     /// For the answer path: by public id alone, one indexed read whatever it finds (rule R13), with the
     /// feed position of the same snapshot.
@@ -232,10 +195,13 @@ pub trait Credentials: Send + Sync {
     fn by_id(&self, tenant: TenantId, id: CredentialId) -> StoreResult<Option<Credential>>;
     /// Of this tenant, newest last, in the order of (created, id).
     fn list(&self, tenant: TenantId, page: &Page<(i64, CredentialId)>) -> StoreResult<Vec<Credential>>;
+    /// Of this tenant that act for this User, in the same order.
+    fn list_of(&self, tenant: TenantId, user: UserId, page: &Page<(i64, CredentialId)>)
+    -> StoreResult<Vec<Credential>>;
     /// Replaces the row where the generation is `expected`.
     fn update(&self, credential: &Credential, expected: Generation, event: AuditEvent) -> StoreResult<()>;
-    /// Adds `new` and replaces `old` where its generation is `expected`, both or neither. `Missing` as for
-    /// [`Credentials::issue`].
+    /// Adds `new` and replaces `old` where its generation is `expected`, both or neither. `Missing` and `Full` as
+    /// for [`Credentials::issue`].
     fn rotate(&self, new: &Credential, old: &Credential, expected: Generation, record: Record) -> StoreResult<()>;
     /// Notes when credentials were last accepted, where that is later than what is noted. Neither an act nor a
     /// fact that is cached: the one mutation without audit event and change.

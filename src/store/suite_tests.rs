@@ -164,7 +164,10 @@ fn r3_what_is_another_tenants_reads_as_not_there_and_its_ids_are_taken(store: &d
     assert!(store.apps().by_id(GLOBEX, app_id).unwrap().is_none());
     assert!(store.users().by_id(GLOBEX, user_id).unwrap().is_none());
     assert!(store.credentials().by_id(GLOBEX, CredentialId::from_bytes([1; 16])).unwrap().is_none());
+    assert_eq!(store.users().owner_of(user_id).unwrap(), Some(ACME), "by its host id alone");
+    assert_eq!(store.users().owner_of(UserId::new(10).unwrap()).unwrap(), None);
     assert!(store.apps().list(GLOBEX, &page(10)).unwrap().is_empty());
+    assert!(store.credentials().list_of(GLOBEX, user_id, &page(10)).unwrap().is_empty());
     assert!(store.credentials().list(GLOBEX, &page(10)).unwrap().is_empty());
     assert!(matches!(store.apps().add(&app(GLOBEX, 7), event().into()), Err(StoreError::Exists { .. })));
     assert!(matches!(store.users().add(&user(GLOBEX, 9), event().into()), Err(StoreError::Exists { .. })));
@@ -360,7 +363,7 @@ fn a_request_is_noted_with_what_it_made_or_not_at_all(store: &dyn Store) {
         let key = RequestKey { actor, tenant, method, request_id };
         store.requests().find(&key).unwrap()
     };
-    let record = |once| Record { event: event(), once };
+    let record = |once| Record { event: event(), once, room: None };
     store.tenants().create(&tenant(ACME, "acme"), record(once(1, "acme"))).unwrap();
     assert_eq!(find("system", Some(ACME), "CreateTenant", "request"), Some(([1; 32], "acme".to_owned())));
     for (actor, of, method, id) in [
@@ -449,10 +452,14 @@ macro_rules! suite {
 
 #[path = "suite_lifecycle_tests.rs"]
 mod lifecycle;
-use lifecycle::{b3_a_rotation_writes_both_rows_or_neither, last_use_only_grows_and_is_neither_event_nor_change};
+use lifecycle::{
+    b3_a_rotation_writes_both_rows_or_neither, last_use_only_grows_and_is_neither_event_nor_change,
+    room_is_counted_by_app_and_user_of_what_is_in_force,
+};
 
 suite! {
     b3_a_rotation_writes_both_rows_or_neither
+    room_is_counted_by_app_and_user_of_what_is_in_force
     last_use_only_grows_and_is_neither_event_nor_change
     rows_come_back_as_they_went_in
     what_is_not_there_is_none

@@ -17,6 +17,7 @@ use tonic::service::Routes;
 use crate::authenticate::Gate;
 use crate::pb::full::config_provider::config_provider_service_server::ConfigProviderServiceServer;
 use crate::pb::slim::plugin::plugin_service_server::PluginServiceServer;
+pub use admin::pages::{Pages, StudioSettings};
 pub use plugin::client_address::ClientAddress;
 use plugin::intake::{Budget, Intake};
 use plugin::lifecycle::Lifecycle;
@@ -32,11 +33,13 @@ pub struct Settings {
     pub pre_auth: bool,
     /// How the client's address is known.
     pub client_address: ClientAddress,
+    /// What the Studio page is.
+    pub studio: StudioSettings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { pre_auth: true, client_address: ClientAddress::default() }
+        Self { pre_auth: true, client_address: ClientAddress::default(), studio: StudioSettings::default() }
     }
 }
 
@@ -47,6 +50,8 @@ pub struct Deps {
     pub gate: Arc<Gate>,
     /// The process that the services are part of.
     pub lifecycle: Arc<dyn Lifecycle>,
+    /// The pages of the host that started the process; none where no host did.
+    pub pages: Option<Pages>,
     /// How to answer; may change while we serve.
     pub settings: Arc<ArcSwap<Settings>>,
     /// What a host may configure, for its form.

@@ -6,10 +6,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use latchkey::pb::full::plugin as pb;
+use latchkey::transport::admin::pages::{Page, names};
 use pb::plugin_service_client::PluginServiceClient;
 use serde_json::{Value, json};
 
-use crate::support::{LLM, Setup, TestHost, sleep_ms};
+use crate::support::{LLM, Setup, TestHost, USER, sleep_ms};
 
 const ROLE: &str = "HOST_HELPER_ROLE";
 const ARGUMENT: &str = "HOST_HELPER_ARGUMENT";
@@ -56,10 +57,16 @@ async fn be_a_stranger(socket: &str) {
     let endpoint = tonic::transport::Endpoint::from_static("http://unused");
     let mut service = PluginServiceClient::new(endpoint.connect_with_connector(connector).await.unwrap());
     let mut answers = HashMap::new();
-    for method in crate::surface::OPEN.iter().chain(crate::surface::RESTRICTED) {
-        let request = pb::CallRequest { method: (*method).to_owned(), payload: "{}".to_owned(), service_broker_id: 1 };
-        let answered = crate::surface::answered(service.call(request).await.map(tonic::Response::into_inner).as_ref());
-        answers.insert(*method, answered);
+    for method in crate::surface::OPEN.iter().copied().chain(crate::surface::restricted()) {
+        let request = pb::CallRequest { method: method.to_owned(), payload: "{}".to_owned(), service_broker_id: 1 };
+        answers.insert(method.to_owned(), service.call(request).await.is_ok_and(|answer| answer.into_inner().success));
+    }
+    for method in names(Page::Portal) {
+        let user_context = Some(pb::PortalUserContext { user_id: USER, is_admin: true, ..Default::default() });
+        let (name, payload) = (method.to_owned(), "{}".to_owned());
+        let request = pb::PortalCallRequest { method: name, payload, service_broker_id: 1, user_context };
+        let answered = service.portal_call(request).await.is_ok_and(|answer| answer.into_inner().success);
+        answers.insert(format!("portal {method}"), answered);
     }
     let config = [("has_service_api", "true"), ("auth_pre_auth", "false")];
     let config = config.map(|(key, value)| (key.to_owned(), value.to_owned()));

@@ -3,28 +3,18 @@
 use std::time::Duration;
 
 use latchkey::pb::full::plugin as pb;
+use latchkey::transport::admin::pages::{Page, names};
+use serde_json::json;
 
 use crate::helper;
 use crate::support::{APP, LLM, Setup, TestHost, TestStore, USER, run};
 
 /// What every connection may ask.
 pub const OPEN: &[&str] = &["health", "get_metrics"];
-/// What only a recognised Studio may, whether it exists yet or not.
-pub const RESTRICTED: &[&str] = &[
-    "list_tenants",
-    "list_credentials",
-    "issue_credential",
-    "revoke_credential",
-    "run_checklist",
-    "list_audit_events",
-];
-
-/// Whether a `Call` was answered.
-pub fn answered(answer: Result<&pb::CallResponse, &tonic::Status>) -> bool {
-    answer.is_ok_and(|answer| {
-        let data: serde_json::Value = serde_json::from_str(&answer.data).unwrap_or_default();
-        answer.success && data["ok"] != false
-    })
+/// What only a recognised Studio may: everything else that there is, and names that there might be.
+pub fn restricted() -> impl Iterator<Item = &'static str> {
+    let others = ["run_checklist", "create_tenant", "create_operator", "import_credentials", "rotate_pepper"];
+    names(Page::Studio).filter(|name| !OPEN.contains(name)).chain(others)
 }
 
 /// A connection that reaches `health` and `get_metrics` and nothing else.
@@ -32,17 +22,57 @@ pub async fn assert_only_health(host: &TestHost) {
     for method in OPEN {
         host.call(method, "{}").await.unwrap_or_else(|e| panic!("{method}: {e}"));
     }
-    for method in RESTRICTED {
-        assert!(host.call(method, "{}").await.is_err(), "Call {method} was answered");
+    for method in restricted() {
+        let refused = host.ask(method, &json!({})).await.expect_err(method);
+        assert!(refused.starts_with("method not available"), "Call {method}: {refused}");
     }
-    let request = pb::PortalCallRequest {
-        method: "list_credentials".to_owned(),
-        payload: "{}".to_owned(),
-        service_broker_id: host.broker_id,
-        user_context: Some(pb::PortalUserContext { user_id: USER, is_admin: true, ..pb::PortalUserContext::default() }),
-    };
-    let answer = host.service().portal_call(request).await;
-    assert!(!answer.is_ok_and(|answer| answer.into_inner().success), "PortalCall was answered");
+    for method in names(Page::Portal) {
+        let refused = host.portal_call(Some(USER), true, method, &json!({})).await;
+        assert_eq!(refused, Err("plugin does not support portal RPC calls".to_owned()), "PortalCall {method}");
+    }
+}
+
+#[test]
+fn r1_under_studio_its_own_process_reaches_every_method_and_none_that_is_not_there() {
+    run(60, async {
+        let store = TestStore::new();
+        let host = TestHost::launch(Setup::on(&store).studio()).await;
+        let before = host.ask("describe", &json!({})).await;
+        assert!(before.is_err(), "before the host said that it is Studio: {before:?}");
+        let mut host = host;
+        host.begin().await;
+        for method in names(Page::Studio) {
+            host.ask(method, &json!({})).await.unwrap_or_else(|text| panic!("Call {method}: {text}"));
+        }
+        for method in names(Page::Portal) {
+            let answer = host.portal_call(Some(USER), false, method, &json!({})).await;
+            answer.unwrap_or_else(|text| panic!("PortalCall {method}: {text}"));
+        }
+        for method in
+            ["create_tenant", "add_app", "update_app", "create_operator", "revoke_operator", "rotate_pepper", ""]
+        {
+            assert_eq!(host.ask(method, &json!({})).await, Err("method not available".to_owned()), "Call {method}");
+        }
+        for method in ["update_credential", "raise", "list_tenants", "list_users", "get_caller", "health"] {
+            let answer = host.portal_call(Some(USER), true, method, &json!({})).await;
+            assert_eq!(answer, Err("method not available".to_owned()), "PortalCall {method}");
+        }
+        host.unload().await;
+    });
+}
+
+#[test]
+fn a_payload_that_is_too_large_is_not_read() {
+    run(30, async {
+        let store = TestStore::new();
+        let host = TestHost::start(Setup::on(&store).studio()).await;
+        let large = json!({ "page_token": "x".repeat(64 * 1024) });
+        assert_eq!(host.ask("list_tenants", &large).await, Err("payload too large".to_owned()));
+        assert_eq!(host.ask("health", &large).await, Err("payload too large".to_owned()));
+        let portal = host.portal_call(Some(USER), false, "list_apps", &large).await;
+        assert_eq!(portal, Err("payload too large".to_owned()));
+        host.unload().await;
+    });
 }
 
 #[test]
@@ -113,8 +143,11 @@ fn r1_another_process_on_the_managed_socket_gets_these_two_only() {
         for method in OPEN {
             assert_eq!(told[method], true, "{method}: {told}");
         }
-        for method in RESTRICTED {
+        for method in restricted() {
             assert_eq!(told[method], false, "{method} from another process: {told}");
+        }
+        for method in names(Page::Portal) {
+            assert_eq!(told[format!("portal {method}")], false, "PortalCall {method} from another process: {told}");
         }
         // Its Initialize counted for nothing either: the host's own connection goes on as before.
         host.ping().await;

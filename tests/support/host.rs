@@ -229,6 +229,46 @@ impl TestHost {
         Ok(data)
     }
 
+    /// What the Studio page is answered, a failure included; only a method that it does not reach at all is an error.
+    ///
+    /// # Errors
+    /// The plugin's fixed text.
+    pub async fn ask(&self, method: &str, payload: &Value) -> Result<Value, String> {
+        let (method, payload) = (method.to_owned(), payload.to_string());
+        let request = pb::CallRequest { method, payload, service_broker_id: self.broker_id };
+        let answer = self.service().call(request).await.map_err(|e| e.to_string())?.into_inner();
+        told(answer.success, &answer.data, answer.error_message)
+    }
+
+    /// What a User of the portal is answered; none for a session without one. `is_admin` as the host would say it.
+    ///
+    /// # Errors
+    /// The plugin's fixed text.
+    pub async fn portal_call(
+        &self,
+        user: Option<u32>,
+        is_admin: bool,
+        method: &str,
+        payload: &Value,
+    ) -> Result<Value, String> {
+        let context = |user_id| pb::PortalUserContext {
+            user_id,
+            email: "ann@acme.example".to_owned(),
+            name: "Ann".to_owned(),
+            is_admin,
+            groups: vec!["admins".to_owned()],
+            metadata: std::iter::once(("tenant".to_owned(), "globex".to_owned())).collect(),
+        };
+        let request = pb::PortalCallRequest {
+            method: method.to_owned(),
+            payload: payload.to_string(),
+            service_broker_id: self.broker_id,
+            user_context: user.map(context),
+        };
+        let answer = self.service().portal_call(request).await.map_err(|e| e.to_string())?.into_inner();
+        told(answer.success, &answer.data, answer.error_message)
+    }
+
     /// A number of `get_metrics`.
     pub async fn metric(&self, name: &str) -> f64 {
         let metrics = self.call("get_metrics", "{}").await.unwrap();
@@ -238,6 +278,10 @@ impl TestHost {
     pub(super) fn problem(&self, text: String) {
         self.late.lock().unwrap().push(text);
     }
+}
+
+fn told(success: bool, data: &str, error: String) -> Result<Value, String> {
+    if success { Ok(serde_json::from_str(data).expect("data is JSON")) } else { Err(error) }
 }
 
 /// An acceptance names an App and a User that the host can't misread (hazard H1); a refusal names nothing.

@@ -24,6 +24,7 @@ pub mod host;
 pub mod in_process;
 pub mod life;
 pub mod proc;
+pub mod schema;
 pub mod secrets;
 pub mod server;
 pub mod store;

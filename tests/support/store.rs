@@ -31,7 +31,8 @@ pub struct Key {
 }
 
 impl Key {
-    fn of(id: &str, text: &str) -> Self {
+    /// With its secret told from the rest.
+    pub fn of(id: &str, text: &str) -> Self {
         let secret = secret_part(text).unwrap_or_else(|| panic!("not of the form lk_live_<id>_<secret><check>"));
         Self { id: id.to_owned(), text: text.to_owned(), secret: secret.to_owned() }
     }

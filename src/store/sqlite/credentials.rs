@@ -12,7 +12,7 @@ use crate::domain::{
 };
 use crate::store::sqlite::rows::{app_id, convert_text, json, prehash, to_json, unreadable, user_id, verifier};
 use crate::store::sqlite::{SqliteStore, directory, linked, peppers, store_error};
-use crate::store::{At, Credentials, LinkedRows, Page, Record, StoreError, StoreResult};
+use crate::store::{At, Credentials, LinkedRows, Page, Record, Room, StoreError, StoreResult};
 
 macro_rules! columns {
     () => {
@@ -124,10 +124,31 @@ pub(super) fn by_handles(connection: &Connection, handles: &[Handle]) -> rusqlit
     })
 }
 
-/// Adds a credential with its verifier, where tenant, App and User are there.
-fn insert(transaction: &Transaction<'_>, realm: &str, c: &Credential, operation: &'static str) -> StoreResult<()> {
+/// Adds a credential with its verifier, where tenant, App and User are there, and room.
+fn insert(
+    transaction: &Transaction<'_>,
+    realm: &str,
+    c: &Credential,
+    room: Option<Room>,
+    operation: &'static str,
+) -> StoreResult<()> {
     check_owners(transaction, realm, c, operation)?;
+    if let Some(room) = room {
+        check_room(transaction, c, room).map_err(store_error(operation, "credential"))??;
+    }
     insert_row(transaction, c, operation)
+}
+
+/// That its App and User may have one more in force.
+fn check_room(transaction: &Transaction<'_>, c: &Credential, room: Room) -> rusqlite::Result<StoreResult<()>> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT count(*) FROM (SELECT 1 FROM credentials WHERE tenant_id = ?1 AND user_id = ?2 AND app_id = ?3 \
+         AND revoked_at_ms IS NULL AND decoy = 0 AND coalesce(expires_at_ms > ?4, 1) AND coalesce(grace_until_ms > ?4, 1) \
+         LIMIT ?5)",
+    )?;
+    let values = params![c.tenant.as_bytes(), c.user.get(), c.app.get(), room.now_ms, room.most];
+    let taken: u32 = statement.query_row(values, |row| row.get(0))?;
+    Ok(if taken < room.most { Ok(()) } else { Err(StoreError::Full { what: "credentials" }) })
 }
 
 /// That a credential's App and User are there, and its tenant's.
@@ -246,9 +267,9 @@ fn replace(
 impl Credentials for SqliteStore {
     fn issue(&self, credential: &Credential, record: Record) -> StoreResult<()> {
         const OPERATION: &str = "issue a credential";
-        let (c, realm) = (credential.clone(), self.shared.realm.clone());
+        let (c, realm, room) = (credential.clone(), self.shared.realm.clone(), record.room);
         self.writer.commit(OPERATION, record, vec![Subject::Credential(credential.id)], move |transaction| {
-            insert(transaction, &realm, &c, OPERATION)
+            insert(transaction, &realm, &c, room, OPERATION)
         })
     }
 
@@ -296,6 +317,24 @@ impl Credentials for SqliteStore {
         })
     }
 
+    fn list_of(
+        &self,
+        tenant: TenantId,
+        user: UserId,
+        page: &Page<(i64, CredentialId)>,
+    ) -> StoreResult<Vec<Credential>> {
+        self.read("list a User's credentials", |connection| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM credentials AS c JOIN verifiers AS v ON v.row_id = c.row_id \
+                 WHERE c.tenant_id = ?1 AND c.user_id = ?2 AND (c.created_at_ms, c.id) > (?3, ?4) \
+                 ORDER BY c.created_at_ms, c.id LIMIT ?5"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            let (at, id) = page.after.map_or((i64::MIN, [0; 16]), |(at, id)| (at, *id.as_bytes()));
+            statement.query_map(params![tenant.as_bytes(), user.get(), at, id, page.limit], from_row)?.collect()
+        })
+    }
+
     fn update(&self, credential: &Credential, expected: Generation, event: AuditEvent) -> StoreResult<()> {
         const OPERATION: &str = "change a credential";
         let c = credential.clone();
@@ -306,11 +345,11 @@ impl Credentials for SqliteStore {
 
     fn rotate(&self, new: &Credential, old: &Credential, expected: Generation, record: Record) -> StoreResult<()> {
         const OPERATION: &str = "rotate a credential";
-        let (new, old, realm) = (new.clone(), old.clone(), self.shared.realm.clone());
+        let (new, old, realm, room) = (new.clone(), old.clone(), self.shared.realm.clone(), record.room);
         let subjects = vec![Subject::Credential(old.id), Subject::Credential(new.id)];
         self.writer.commit(OPERATION, record, subjects, move |transaction| {
             replace(transaction, &old, expected, OPERATION)?;
-            insert(transaction, &realm, &new, OPERATION)
+            insert(transaction, &realm, &new, room, OPERATION)
         })
     }
 

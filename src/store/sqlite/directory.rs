@@ -204,6 +204,15 @@ impl Users for SqliteStore {
         self.read("read a User", |connection| user(connection, &self.shared.realm, tenant, id))
     }
 
+    fn owner_of(&self, id: UserId) -> StoreResult<Option<TenantId>> {
+        self.read("read whose a User is", |connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT tenant_id FROM users WHERE realm = ?1 AND user_id = ?2")?;
+            let found = statement.query_row(params![self.shared.realm, id.get()], |row| row.get(0)).optional()?;
+            Ok(found.map(TenantId::from_bytes))
+        })
+    }
+
     fn list(&self, tenant: TenantId, page: &Page<UserId>) -> StoreResult<Vec<User>> {
         self.read("list Users", |connection| {
             let sql = format!(

@@ -125,7 +125,7 @@ impl Writer {
         subjects: Vec<Subject>,
         change: impl FnOnce(&Transaction<'_>) -> StoreResult<()> + Send + 'static,
     ) -> StoreResult<()> {
-        let Record { event, once } = record.into();
+        let Record { event, once, room: _ } = record.into();
         self.run(operation, move |state| {
             state.commit(operation, Some(&event), &subjects, |transaction| {
                 // First, so that a repeated create is told as that, and not as a name that is taken.

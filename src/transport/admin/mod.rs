@@ -16,6 +16,7 @@ mod import;
 pub mod listen;
 mod operators;
 mod page;
+pub mod pages;
 mod status;
 mod streams;
 mod tenants;
@@ -33,6 +34,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::admin::{Admin, AdminError, AdminResult, Backend, Caller};
 use crate::authenticate::{Gate, Health};
+use crate::domain::event::Actor;
 use crate::pb::admin::v1 as pb;
 use crate::pb::admin::v1::admin_service_server::AdminServiceServer;
 pub use audit::{MAX_ANCHORS, verdict};
@@ -74,8 +76,13 @@ pub struct AdminRpc {
     desk: Arc<Desk>,
 }
 
+/// How a call ended, a panic included.
+type Ended<A> = std::thread::Result<AdminResult<A>>;
+/// Why a call failed; none where it panicked.
+type Failed = Option<AdminError>;
+
 /// A message that asks for something.
-trait Asks: Message + Send + 'static {
+trait Asks: Message + Clone + Sync + 'static {
     /// The caller's id of the request; empty for none.
     #[expect(clippy::unnecessary_literal_bound, reason = "others give their own")]
     fn request_id(&self) -> &str {
@@ -162,39 +169,44 @@ impl AdminRpc {
         run: fn(&Desk, &Admin, Q) -> AdminResult<A>,
     ) -> Result<Response<A>, Status> {
         let caller = self.identify(method, &request).await?;
-        let turn = tokio::time::timeout(TURN_LIMIT, Arc::clone(&self.desk.calls).acquire_owned()).await;
-        let Ok(Ok(turn)) = turn else {
-            return self.told(method, caller.actor, Ok(Err(AdminError::Busy("too many calls wait: try again"))));
-        };
-        let (this, asked) = (self.clone(), request.into_inner());
-        let work = move || {
-            let _turn = turn;
-            this.run(method, caller, asked, run)
-        };
-        let answer = tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(status::internal()));
-        answer.map(Response::new)
+        let answer = self.ask(method, caller, request.into_inner(), None, run).await;
+        answer.map(Response::new).map_err(|failed| status::of(failed.as_ref()))
     }
 
-    /// Blocks.
-    fn run<Q: Asks, A>(
+    /// What a caller asks who is known: urgently, where it is said what may be taken back.
+    async fn ask<Q: Asks, A: Send + 'static>(
         &self,
         method: &'static str,
         caller: Caller,
         asked: Q,
-        run: impl FnOnce(&Desk, &Admin, Q) -> AdminResult<A>,
-    ) -> Result<A, Status> {
-        let actor = caller.actor;
-        let work = || self.admin(caller, &asked).and_then(|admin| run(&self.desk, &admin, asked));
-        self.told(method, actor, catch_unwind(AssertUnwindSafe(work)))
+        about: Option<urgent::About<Q>>,
+        run: fn(&Desk, &Admin, Q) -> AdminResult<A>,
+    ) -> Result<A, Failed> {
+        if let Some(about) = about {
+            let actor = caller.actor;
+            let answer = self.get_through(caller, asked, about, run).await;
+            return self.noted(method, actor, Ok(answer));
+        }
+        let turn = tokio::time::timeout(TURN_LIMIT, Arc::clone(&self.desk.calls).acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else {
+            return self.noted(method, caller.actor, Ok(Err(AdminError::Busy("too many calls wait: try again"))));
+        };
+        let this = self.clone();
+        let work = move || {
+            let _turn = turn;
+            let actor = caller.actor;
+            let work = || this.admin(caller, &asked).and_then(|admin| run(&this.desk, &admin, asked));
+            this.noted(method, actor, catch_unwind(AssertUnwindSafe(work)))
+        };
+        tokio::task::spawn_blocking(work).await.unwrap_or(Err(None))
     }
 
     /// Counts and logs how a call ended.
-    fn told<A>(
-        &self,
-        method: &'static str,
-        actor: crate::domain::event::Actor,
-        ended: std::thread::Result<AdminResult<A>>,
-    ) -> Result<A, Status> {
+    fn told<A>(&self, method: &'static str, actor: Actor, ended: Ended<A>) -> Result<A, Status> {
+        self.noted(method, actor, ended).map_err(|failed| status::of(failed.as_ref()))
+    }
+
+    fn noted<A>(&self, method: &'static str, actor: Actor, ended: Ended<A>) -> Result<A, Failed> {
         let metrics = self.desk.office.gate().metrics();
         match ended {
             Ok(Ok(answer)) => {
@@ -203,36 +215,18 @@ impl AdminRpc {
                 Ok(answer)
             }
             Ok(Err(error)) => {
-                let status = status::status(&error);
-                metrics.admin_call(method, code_label(status.code()));
-                tracing::info!(method, actor = actor.to_text(), outcome = code_label(status.code()), "admin call");
-                Err(status)
+                let outcome = status::label(&error);
+                metrics.admin_call(method, outcome);
+                tracing::info!(method, actor = actor.to_text(), outcome, "admin call");
+                Err(Some(error))
             }
             Err(_) => {
                 metrics.panics.inc();
                 metrics.admin_call(method, "internal");
                 tracing::error!(method, actor = actor.to_text(), "an admin call panicked; it changed nothing more");
-                Err(status::internal())
+                Err(None)
             }
         }
-    }
-}
-
-/// As in metrics and log.
-fn code_label(code: tonic::Code) -> &'static str {
-    use tonic::Code;
-    match code {
-        Code::Ok => "ok",
-        Code::InvalidArgument => "invalid_argument",
-        Code::NotFound => "not_found",
-        Code::AlreadyExists => "already_exists",
-        Code::PermissionDenied => "permission_denied",
-        Code::FailedPrecondition => "failed_precondition",
-        Code::Aborted => "aborted",
-        Code::Unavailable => "unavailable",
-        Code::ResourceExhausted => "resource_exhausted",
-        Code::Unauthenticated => "unauthenticated",
-        _ => "internal",
     }
 }
 

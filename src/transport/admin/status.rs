@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -13,6 +15,9 @@ use crate::verify::argon::HashError;
 const DOMAIN: &str = "latchkey.dev";
 /// The one text for whoever cannot be identified, whatever the cause.
 const UNKNOWN_CALLER: &str = "the caller could not be identified";
+
+/// Whatever went wrong in an unforeseen way.
+const INTERNAL: &str = "internal error; the server's log has more";
 
 /// What a call failed with, in the terms of the wire.
 struct Told {
@@ -42,6 +47,7 @@ fn told(error: &AdminError) -> Told {
         AdminError::Keyring(_) => (Code::FailedPrecondition, "KEYRING"),
         AdminError::SigningKey(_) => (Code::FailedPrecondition, "SIGNING_KEY"),
         AdminError::DeniedHere => (Code::Unavailable, "DENIED_HERE_NOT_DURABLE"),
+        AdminError::TooMany { .. } => (Code::ResourceExhausted, "TOO_MANY_KEYS"),
         AdminError::Busy(_) => (Code::ResourceExhausted, "BUSY"),
         AdminError::Unavailable(_) => (Code::Unavailable, "NOT_READY"),
         AdminError::Store(StoreError::Conflict { .. }) => (Code::Aborted, "CONFLICT"),
@@ -50,6 +56,28 @@ fn told(error: &AdminError) -> Told {
         AdminError::Hash(_) => (Code::Internal, "HASH_FAILED"),
     };
     Told { code, reason, advice }
+}
+
+/// As in metrics and log.
+fn code_label(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "ok",
+        Code::InvalidArgument => "invalid_argument",
+        Code::NotFound => "not_found",
+        Code::AlreadyExists => "already_exists",
+        Code::PermissionDenied => "permission_denied",
+        Code::FailedPrecondition => "failed_precondition",
+        Code::Aborted => "aborted",
+        Code::Unavailable => "unavailable",
+        Code::ResourceExhausted => "resource_exhausted",
+        Code::Unauthenticated => "unauthenticated",
+        _ => "internal",
+    }
+}
+
+/// How a call with this error ended, as in metrics and log.
+pub(super) fn label(error: &AdminError) -> &'static str {
+    code_label(told(error).code)
 }
 
 /// What to type next.
@@ -122,8 +150,71 @@ pub(super) fn unidentified() -> Status {
     Status::with_error_details(Code::Unauthenticated, UNKNOWN_CALLER, details)
 }
 
+/// Of a call that failed, with an error or by a panic.
+pub(super) fn of(failed: Option<&AdminError>) -> Status {
+    failed.map_or_else(internal, status)
+}
+
+/// An error as the pages have it, from the same table.
+#[derive(Serialize, JsonSchema)]
+pub struct ErrorView {
+    /// As in gRPC, in lower case.
+    code: &'static str,
+    /// What is wrong, for programs: stable.
+    reason: &'static str,
+    /// What is wrong, for people.
+    message: String,
+    /// Which field of the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<String>,
+}
+
+impl ErrorView {
+    /// Of a call that failed, with an error or by a panic.
+    pub(super) fn of(failed: Option<&AdminError>) -> Self {
+        let Some(error) = failed else {
+            return Self::plain(Code::Internal, "INTERNAL", INTERNAL);
+        };
+        let Told { code, reason, advice } = told(error);
+        let field = match error {
+            AdminError::Invalid { field, .. } => Some(field.replace('-', "_")),
+            AdminError::Hash(_) => Some("argon2".to_owned()),
+            _ => None,
+        };
+        let advice = Some(advice).filter(|advice| !advice.is_empty());
+        Self { code: code_label(code), reason, message: message(error), field, advice }
+    }
+
+    /// Whoever cannot be identified: the same whatever was wrong.
+    pub(super) fn unidentified() -> Self {
+        Self::plain(Code::Unauthenticated, "UNIDENTIFIED", UNKNOWN_CALLER)
+    }
+
+    /// A session that is over, or never was.
+    pub(super) fn no_session() -> Self {
+        Self::plain(Code::Unauthenticated, "SESSION_ENDED", "the session is over: raise again")
+    }
+
+    fn plain(code: Code, reason: &'static str, message: &str) -> Self {
+        Self { code: code_label(code), reason, message: message.to_owned(), field: None, advice: None }
+    }
+
+    /// Without what is for operators: commands of ours.
+    pub(super) fn for_people(self) -> Self {
+        Self { advice: None, ..self }
+    }
+
+    /// As in metrics and log.
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+}
+
 /// Of a call that failed in an unforeseen way.
 pub(super) fn internal() -> Status {
     let details = ErrorDetails::with_error_info("INTERNAL", DOMAIN, HashMap::new());
-    Status::with_error_details(Code::Internal, "internal error; the server's log has more", details)
+    Status::with_error_details(Code::Internal, INTERNAL, details)
 }

@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 use crate::admin::{Admin, AdminError, AdminResult, Caller};
 use crate::domain::Subject;
 use crate::store::StoreError;
-use crate::transport::admin::{AdminRpc, Asks, Desk};
+use crate::transport::admin::{AdminRpc, Asks, Desk, status};
 
 /// How long a commit may take before what it takes back is denied here.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -80,7 +80,7 @@ fn is_passing(error: &AdminError) -> bool {
 
 impl AdminRpc {
     /// One question that may take something back.
-    pub(super) async fn urgently<Q: Asks + Clone + Sync, A: Send + 'static>(
+    pub(super) async fn urgently<Q: Asks, A: Send + 'static>(
         &self,
         method: &'static str,
         request: Request<Q>,
@@ -88,12 +88,11 @@ impl AdminRpc {
         run: Run<Q, A>,
     ) -> Result<Response<A>, Status> {
         let caller = self.identify(method, &request).await?;
-        let (actor, asked) = (caller.actor, request.into_inner());
-        let answer = self.get_through(caller, asked, about, run).await;
-        self.told(method, actor, Ok(answer)).map(Response::new)
+        let answer = self.ask(method, caller, request.into_inner(), Some(about), run).await;
+        answer.map(Response::new).map_err(|failed| status::of(failed.as_ref()))
     }
 
-    async fn get_through<Q: Asks + Clone + Sync, A: Send + 'static>(
+    pub(super) async fn get_through<Q: Asks, A: Send + 'static>(
         &self,
         caller: Caller,
         asked: Q,
@@ -152,7 +151,7 @@ impl AdminRpc {
     }
 
     /// Tries until it is committed, for ever, or until it is plain that it never will be.
-    async fn until_committed<Q: Asks + Clone, A: Send + 'static>(
+    async fn until_committed<Q: Asks, A: Send + 'static>(
         &self,
         subject: Subject,
         wanted: &AtomicBool,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use prost_types::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clock::rfc3339;
@@ -23,17 +24,17 @@ fn word(name: &str, prefix: &str) -> String {
 }
 
 /// A tenant.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct TenantView {
-    tenant: String,
-    tenant_id: String,
-    name: String,
-    status: String,
-    key_prefix: String,
-    llm_grants: String,
-    namespaces: Vec<String>,
-    created_at: Option<String>,
-    etag: String,
+    pub(super) tenant: String,
+    pub(super) tenant_id: String,
+    pub(super) name: String,
+    pub(super) status: String,
+    pub(super) key_prefix: String,
+    pub(super) llm_grants: String,
+    pub(super) namespaces: Vec<String>,
+    pub(super) created_at: Option<String>,
+    pub(super) etag: String,
 }
 
 impl From<pb::Tenant> for TenantView {
@@ -52,7 +53,7 @@ impl From<pb::Tenant> for TenantView {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct LlmView {
     id: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,7 +61,7 @@ struct LlmView {
 }
 
 /// An App.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct AppView {
     tenant: String,
     app_id: u32,
@@ -96,7 +97,7 @@ impl From<pb::App> for AppView {
 }
 
 /// A User.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct UserView {
     tenant: String,
     user_id: u32,
@@ -115,30 +116,30 @@ impl From<pb::User> for UserView {
 }
 
 /// A credential.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct KeyView {
-    credential_id: String,
-    tenant: String,
-    app_id: u32,
-    user_id: u32,
-    label: String,
-    environment: String,
-    status: String,
-    scopes: Vec<String>,
-    cidrs: Vec<String>,
-    not_before: Option<String>,
-    expires_at: Option<String>,
-    revoked_at: Option<String>,
-    revocation_reason: Option<String>,
-    replaces: Option<String>,
-    replaced_by: Option<String>,
-    grace_until: Option<String>,
-    decoy: bool,
-    proof: String,
-    last_used_at: Option<String>,
-    created_by: String,
-    created_at: Option<String>,
-    etag: String,
+    pub(super) credential_id: String,
+    pub(super) tenant: String,
+    pub(super) app_id: u32,
+    pub(super) user_id: u32,
+    pub(super) label: String,
+    pub(super) environment: String,
+    pub(super) status: String,
+    pub(super) scopes: Vec<String>,
+    pub(super) cidrs: Vec<String>,
+    pub(super) not_before: Option<String>,
+    pub(super) expires_at: Option<String>,
+    pub(super) revoked_at: Option<String>,
+    pub(super) revocation_reason: Option<String>,
+    pub(super) replaces: Option<String>,
+    pub(super) replaced_by: Option<String>,
+    pub(super) grace_until: Option<String>,
+    pub(super) decoy: bool,
+    pub(super) proof: String,
+    pub(super) last_used_at: Option<String>,
+    pub(super) created_by: String,
+    pub(super) created_at: Option<String>,
+    pub(super) etag: String,
 }
 
 impl From<pb::Credential> for KeyView {
@@ -172,7 +173,7 @@ impl From<pb::Credential> for KeyView {
 }
 
 /// A fresh key, shown once.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct IssuedView<'a> {
     credential_id: &'a str,
     key: Option<&'a str>,
@@ -207,7 +208,7 @@ impl<'a> IssuedView<'a> {
 }
 
 /// An operator.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct OperatorView {
     operator_id: String,
     name: String,
@@ -235,7 +236,7 @@ impl From<pb::Operator> for OperatorView {
 }
 
 /// An event of the trail, field by field as in an export.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct EventView {
     sequence: u64,
     at: Option<String>,
@@ -270,7 +271,7 @@ impl From<pb::AuditEvent> for EventView {
 }
 
 /// What is known of a trail.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct VerifyView {
     consistent: bool,
     statement: String,
@@ -304,7 +305,7 @@ impl From<pb::VerifyAuditTrailResponse> for VerifyView {
 }
 
 /// A decision, or several.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct DecisionView {
     sequence: u64,
     at: Option<String>,

@@ -29,6 +29,8 @@ impl HostRuntime {
 pub trait Lifecycle: Send + Sync {
     /// The host that started us gave its configuration.
     fn initialise(&self, config: BTreeMap<String, String>, runtime: HostRuntime);
+    /// Which host that was; none before, and where no host started us.
+    fn runtime(&self) -> Option<HostRuntime>;
     /// A host is leaving: what is buffered may be written out, in the background.
     fn leaving(&self);
     /// How long the process has been up.

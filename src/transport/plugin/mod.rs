@@ -134,11 +134,14 @@ impl pb::plugin_service_server::PluginService for PluginService {
         ok(pb::GetManifestResponse { success: true, manifest_json: manifest::json(), error_message: String::new() })
     }
     async fn call(&self, request: Request<pb::CallRequest>) -> Answer<pb::CallResponse> {
-        ok(self.caught(async { self.on_call(&request.into_inner()) }, || call::refused("internal error")).await)
+        let peer = peer(&request);
+        ok(self.caught(self.on_call(peer, request.into_inner()), || call::refused("internal error")).await)
     }
-    async fn portal_call(&self, _: Request<pb::PortalCallRequest>) -> Answer<pb::PortalCallResponse> {
-        // Nobody's rights are granted by what a caller says of itself, `is_admin` least of all (rule R1).
-        ok(unsupported::no_portal())
+    async fn portal_call(&self, request: Request<pb::PortalCallRequest>) -> Answer<pb::PortalCallResponse> {
+        let peer = peer(&request);
+        ok(self
+            .caught(self.on_portal_call(peer, request.into_inner()), || call::portal_refused("internal error"))
+            .await)
     }
     async fn get_config_schema(&self, _: Request<pb::GetConfigSchemaRequest>) -> Answer<pb::GetConfigSchemaResponse> {
         ok(pb::GetConfigSchemaResponse {

@@ -18,6 +18,9 @@ impl Lifecycle for Still {
     fn initialise(&self, _: BTreeMap<String, String>, _: HostRuntime) {
         panic!("on purpose");
     }
+    fn runtime(&self) -> Option<HostRuntime> {
+        None
+    }
     fn leaving(&self) {}
     fn uptime(&self) -> Duration {
         Duration::ZERO
@@ -31,7 +34,8 @@ fn service(world: &World) -> PluginService {
     let gate = Gate::opening(Arc::clone(&world.metrics));
     gate.open(Arc::clone(&world.authenticator), Vec::new());
     let settings = Arc::new(arc_swap::ArcSwap::from_pointee(crate::transport::Settings::default()));
-    let deps = Deps { gate: Arc::new(gate), lifecycle: Arc::new(Still), settings, host_settings: Vec::new() };
+    let (lifecycle, host_settings) = (Arc::new(Still), Vec::new());
+    let deps = Deps { gate: Arc::new(gate), lifecycle, pages: None, settings, host_settings };
     PluginService::new(deps, String::new())
 }
 
