@@ -260,6 +260,16 @@ fn cached() -> Vec<Use> {
                         request is refused as another one, and a walk begins anew.",
         },
         Use {
+            purpose: "Studio page: what an operator's session is found by",
+            algorithm: "SHA-256 of the session's handle, 128 random bits".to_owned(),
+            key: "none; handles and their hashes are in memory alone, for five minutes".to_owned(),
+            domains: &[],
+            crates: &["sha2"],
+            files: &["src/transport/admin/pages/session.rs"],
+            quantum: Quantum::Holds,
+            migration: "Nothing is stored: another algorithm holds from the next start.",
+        },
+        Use {
             purpose: "The checksum of a key: no cryptography, it only tells mistyped and made-up keys",
             algorithm: format!("CRC-32 in {CHECK_LEN} characters"),
             key: "none".to_owned(),
@@ -349,7 +359,7 @@ fn carried() -> Vec<Use> {
             algorithm: "as above; certificates and keys are the operator's, of any kind that rustls verifies. An operator's row names the \
                         SHA-256 of a certificate's public key"
                 .to_owned(),
-            key: "the operator's; in the files that the configuration names, read at the start".to_owned(),
+            key: "the operator's; in the files that the configuration names, read at the start and when they change".to_owned(),
             domains: &[],
             crates: &["rustls", "rustls_pki_types", "sha2", "webpki"],
             files: &["src/transport/tls_files.rs"],
@@ -429,6 +439,12 @@ fn held() -> Vec<Use> {
                 "src/config/env.rs",
                 "src/domain/key_format.rs",
                 "src/secret.rs",
+                "src/transport/admin/pages/mod.rs",
+                "src/transport/admin/pages/output.rs",
+                "src/transport/admin/pages/payload.rs",
+                "src/transport/admin/pages/session.rs",
+                "src/transport/admin/pages/table.rs",
+                "src/transport/plugin/call.rs",
                 "src/transport/plugin/pre_auth.rs",
                 "src/verify/argon.rs",
                 "src/verify/imported.rs",
