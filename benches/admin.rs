@@ -75,8 +75,16 @@ fn main() {
         loaded.keys.iter().map(|key| String::from_utf8(key.expose().to_vec()).expect("text")).collect();
     let binary = env!("CARGO_BIN_EXE_latchkey");
     support::latchkey(binary, &data, &["tenant", "create", "globex"]);
-    support::latchkey(binary, &data, &["app", "add", "--tenant", "globex", "--id", "7", "--name", "Shop", "--llm", "3"]);
-    support::latchkey(binary, &data, &["user", "add", "--tenant", "globex", "--id", "9", "--email", "eve@globex.example"]);
+    support::latchkey(
+        binary,
+        &data,
+        &["app", "add", "--tenant", "globex", "--id", "7", "--name", "Shop", "--llm", "3"],
+    );
+    support::latchkey(
+        binary,
+        &data,
+        &["user", "add", "--tenant", "globex", "--id", "9", "--email", "eve@globex.example"],
+    );
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let (_child, listening, socket) = serve(binary, &data);
@@ -131,11 +139,8 @@ fn ms(since: Instant) -> f64 {
 
 async fn issue(rpc: &mut Rpc, tenant: &str) -> String {
     let credential = pb::Credential { tenant: tenant.to_owned(), app_id: 7, user_id: 9, ..Default::default() };
-    let request = pb::IssueCredentialRequest {
-        credential: Some(credential),
-        expires_in_seconds: 86_400,
-        ..Default::default()
-    };
+    let request =
+        pb::IssueCredentialRequest { credential: Some(credential), expires_in_seconds: 86_400, ..Default::default() };
     let issued = rpc.issue_credential(request).await.expect("issued").into_inner();
     issued.credential.expect("a credential").credential_id
 }

@@ -24,9 +24,9 @@ use latchkey::clock::SystemEntropy;
 use latchkey::domain::{CredentialId, Environment, key_format};
 use latchkey::secret::{ApiKeyText, CredentialText, Secret};
 use latchkey::verify::argon;
-use support::populate::{Plan, load};
 use support::Ratio;
 use support::open_loop::{open_loop, p99_us};
+use support::populate::{Plan, load};
 use tonic::transport::Channel;
 
 #[cfg(feature = "mimalloc")]

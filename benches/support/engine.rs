@@ -29,6 +29,7 @@ pub fn start(data: &Path) -> (Opened, Engine) {
         audit_min_retention: std::time::Duration::ZERO,
         audit_key: None,
         audit_anchors: None,
+        portal_rules: latchkey::app::PortalRules::default(),
         worker_threads: 1,
         service: latchkey::transport::Settings::default(),
         wire: latchkey::transport::go_plugin::Settings::default(),

@@ -24,7 +24,7 @@ fn bounded(rules: PortalRules) -> (World, Admin) {
 }
 
 fn rotate(expires_at_ms: Option<i64>, grace_ms: i64) -> RotateRequest {
-    RotateRequest { grace_ms, expires_at_ms, cost: argon::DEFAULT_COST, etag: None }
+    RotateRequest { grace_ms, expires_at_ms, cost: crate::verify::argon::DEFAULT_COST, etag: None }
 }
 
 #[test]
@@ -87,7 +87,8 @@ fn a_key_of_the_portal_ends_and_has_the_scopes_that_this_machine_allows() {
     let scoped = |scope: &str| IssueRequest { scopes: vec![scope.to_owned()], ..request() };
     assert!(issued(scoped("chat")).is_ok());
     assert!(matches!(issued(scoped("admin")), Err(AdminError::Invalid { field: "scope", .. })));
-    let cheap = IssueRequest { cost: argon::Cost { memory_kib: 65_536, passes: 9, lanes: 1 }, ..request() };
+    let cheap =
+        IssueRequest { cost: crate::verify::argon::Cost { memory_kib: 65_536, passes: 9, lanes: 1 }, ..request() };
     assert!(issued(cheap).unwrap().verifier.phc.contains("m=19456,t=2,p=1"), "work is not theirs to choose");
     // An operator's key lives as long as it likes; what takes its place in the portal does not.
     let long = until(ann.now_ms() + 900 * DAY_MS);

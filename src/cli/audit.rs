@@ -17,8 +17,8 @@ use crate::cli::output::{self, Listing, PAGE};
 use crate::cli::parse::{self, timestamp};
 use crate::domain::{Action, CredentialId, hex};
 use crate::pb::admin::v1 as pb;
-use crate::transport::admin::{MAX_ANCHORS, verdict};
 use crate::transport::admin::views::{DecisionView, EventView, VerifyView};
+use crate::transport::admin::{MAX_ANCHORS, verdict};
 
 #[derive(Subcommand)]
 pub(super) enum AuditCommand {
