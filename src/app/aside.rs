@@ -111,5 +111,5 @@ async fn admin_routes(hosted: &Arc<Hosted>, config: &Config) -> Result<Routes, S
     let own_uid = Some(rustix::process::geteuid().as_raw());
     let peers = Peers { own_uid, listed: config.serve.peers.clone() };
     let service = AdminRpc::new(Arc::new(Serving(Arc::clone(hosted))), peers);
-    Ok(listen::routes().await?.add_service(service.into_server()))
+    Ok(listen::routes().await?.add_service(service.behind_door()))
 }

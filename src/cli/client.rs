@@ -15,7 +15,7 @@ use crate::app::office::Desk;
 use crate::cli::context::{Context, Failure};
 use crate::cli::remote;
 use crate::pb::admin::v1::admin_service_client::AdminServiceClient;
-use crate::transport::admin::{AdminRpc, InProcess, Office, Peers};
+use crate::transport::admin::{AdminRpc, Known, Office, Peers};
 
 /// Where requests go.
 type Way = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxError>;
@@ -54,7 +54,7 @@ impl Client {
             let office: Arc<dyn Office> = Arc::new(Desk::open(&context.settings()?.app, decides)?);
             let service = AdminRpc::new(office, Peers::default()).into_server();
             let as_owner = service.map_request(|mut request: http::Request<Body>| {
-                request.extensions_mut().insert(InProcess(local_caller()));
+                request.extensions_mut().insert(Known(local_caller()));
                 request
             });
             BoxCloneSyncService::new(as_owner.map_err(|never| match never {}))

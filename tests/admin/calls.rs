@@ -1,6 +1,7 @@
 //! What a call does and leaves behind: request ids, etags, masks, pages, errors with their details.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use latchkey::pb::admin::v1 as pb;
 use prost_types::FieldMask;
@@ -8,6 +9,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::desk::{ACME, AdminServer, Rpc, operator, store};
+use crate::raw;
 use crate::support::store::secret_part;
 use crate::support::{APP, LLM, Setup, TestHost, TestStore, USER, run};
 
@@ -293,5 +295,21 @@ fn r1_neither_service_is_on_the_others_listener() {
             latchkey::pb::full::plugin::plugin_service_client::PluginServiceClient::new(server.channel().await);
         let ping = latchkey::pb::full::plugin::PingRequest { timestamp: 1 };
         assert_eq!(plugin.ping(ping).await.unwrap_err().code(), Code::Unimplemented);
+    });
+}
+
+#[test]
+fn f1_no_message_of_a_stranger_is_read() {
+    run(30, async {
+        let store = store();
+        let server = AdminServer::start(&store, &[]);
+        let channel = server.channel().await;
+        for method in raw::methods() {
+            let asked = raw::call_without_end(&channel, &method, "junk");
+            let answer = tokio::time::timeout(Duration::from_secs(5), asked).await;
+            let status = answer.unwrap_or_else(|_| panic!("{method}: waits for the message")).unwrap_err();
+            assert_eq!(status.code(), Code::Unauthenticated, "{method}: {status:?}");
+        }
+        assert!(server.log().contains("\"method\":\"prune_audit_trail\""), "{}", server.log());
     });
 }

@@ -65,3 +65,13 @@ pub async fn call(channel: &Channel, method: &str, token: Option<&str>, message:
         Err(_) => Ok(Bytes::new()),
     }
 }
+
+/// Calls a method and never sends its message whole.
+pub async fn call_without_end(channel: &Channel, method: &str, token: &str) -> Result<(), Status> {
+    let mut grpc = tonic::client::Grpc::new(channel.clone());
+    grpc.ready().await.map_err(|error| Status::unknown(error.to_string()))?;
+    let mut request = Request::new(tokio_stream::pending::<Bytes>());
+    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    let path = format!("/latchkey.admin.v1.AdminService/{method}");
+    grpc.streaming(request, path.parse().unwrap(), Raw).await.map(drop)
+}

@@ -1,19 +1,26 @@
 //! Who is calling (rules R1 and R18). One way of proving it is looked at, the strongest that the call brings: what fails
 //! is not tried another way, and every failure reads the same.
 
-use tonic::Request;
+use http::header::AUTHORIZATION;
+use http::{Extensions, HeaderMap};
+use tonic::{Request, Status};
 
 use crate::admin::{Caller, Scope};
 use crate::domain::event::Actor;
 use crate::domain::{Reason, Role};
 use crate::secret::{CredentialText, Secret};
-use crate::transport::admin::Desk;
-use crate::transport::go_plugin::services::peer;
+use crate::transport::admin::{Desk, status};
 use crate::transport::go_plugin::{PeerInfo, Surface};
 
-/// The command line's own process: it calls the service without any wire.
+/// Who calls. Only [`identify`] puts it on what comes over a wire; the command line, which calls without any, itself.
 #[derive(Clone)]
-pub struct InProcess(pub Caller);
+pub struct Known(pub Caller);
+
+/// The caller of a request that was let in.
+pub(super) fn known<T>(request: &Request<T>) -> Result<Caller, Status> {
+    let known = request.extensions().get::<Known>().ok_or_else(status::unidentified)?;
+    Ok(known.0.clone())
+}
 
 /// Users of this machine who may call over the unix socket.
 #[derive(Clone, Debug, Default)]
@@ -36,8 +43,8 @@ impl Peers {
 }
 
 /// What follows `Bearer `, whatever its case (RFC 9110 section 11.1). More than one header is none.
-fn token<T>(request: &Request<T>) -> Option<Result<Secret<CredentialText>, Reason>> {
-    let mut values = request.metadata().get_all("authorization").iter();
+fn token(headers: &HeaderMap) -> Option<Result<Secret<CredentialText>, Reason>> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next()?;
     let bytes = value.as_bytes();
     let scheme = bytes.split_first_chunk::<7>().filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Bearer "));
@@ -53,20 +60,17 @@ fn place(peer: &PeerInfo) -> String {
 }
 
 /// The caller, or why there is none: for the log alone.
-pub(super) async fn identify<T>(desk: &Desk, request: &Request<T>) -> Result<Caller, Reason> {
-    if let Some(InProcess(caller)) = request.extensions().get::<InProcess>() {
-        return Ok(caller.clone());
-    }
-    let peer = peer(request).filter(|peer| peer.surface == Surface::Admin).ok_or(Reason::UnknownCredential)?;
-    if let Some(token) = token(request) {
+pub(super) async fn identify(desk: &Desk, headers: &HeaderMap, peer: &Extensions) -> Result<Caller, Reason> {
+    let peer = peer.get::<PeerInfo>().filter(|peer| peer.surface == Surface::Admin).ok_or(Reason::UnknownCredential)?;
+    if let Some(token) = token(headers) {
         let operator = desk.office.gate().authenticator().ok_or(Reason::NotReady)?.operator(&token?).await?;
-        return Ok(Caller::operator(&operator).from_there(place(&peer)));
+        return Ok(Caller::operator(&operator).from_there(place(peer)));
     }
-    let PeerInfo { certificate, uid, .. } = peer;
+    let PeerInfo { certificate, uid, .. } = *peer;
     if let Some(certificate) = certificate {
         let authenticator = desk.office.gate().authenticator().ok_or(Reason::NotReady)?;
-        return Ok(Caller::operator(&authenticator.operator_by_certificate(&certificate)?).from_there(place(&peer)));
+        return Ok(Caller::operator(&authenticator.operator_by_certificate(&certificate)?).from_there(place(peer)));
     }
     let caller = uid.and_then(|uid| desk.peers.caller(uid)).ok_or(Reason::UnknownCredential)?;
-    Ok(caller.from_there(place(&peer)))
+    Ok(caller.from_there(place(peer)))
 }

@@ -23,6 +23,8 @@ const CONNECTIONS: usize = 64;
 const STREAMS: u32 = 256;
 /// Bytes of a call's headers.
 const HEADERS: u32 = 64 * 1024;
+/// Bytes of a message about health or descriptions, which need no caller.
+const ASKED: usize = 16 * 1024;
 
 /// The services. Whoever may connect may see what there is: callers are admins.
 ///
@@ -36,9 +38,10 @@ pub async fn routes() -> Result<Routes, ServeError> {
         // For clients that print the details of errors.
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
-        .map_err(ServeError::Reflection)?;
+        .map_err(ServeError::Reflection)?
+        .max_decoding_message_size(ASKED);
     reporter.set_service_status(SERVICE, tonic_health::ServingStatus::Serving).await;
-    Ok(Routes::new(health).add_service(described))
+    Ok(Routes::new(health.max_decoding_message_size(ASKED)).add_service(described))
 }
 
 /// Serves admins until the process ends.

@@ -10,6 +10,7 @@ mod apps;
 mod audit;
 pub mod convert;
 mod credentials;
+mod door;
 mod explain;
 mod identify;
 mod import;
@@ -38,7 +39,8 @@ use crate::domain::event::Actor;
 use crate::pb::admin::v1 as pb;
 use crate::pb::admin::v1::admin_service_server::AdminServiceServer;
 pub use audit::{MAX_ANCHORS, verdict};
-pub use identify::{InProcess, Peers};
+pub use door::Door;
+pub use identify::{Known, Peers};
 use streams::Stream;
 
 /// What the service works on. It may change while the service runs: a store that is replaced is opened anew.
@@ -131,23 +133,16 @@ impl AdminRpc {
         Self { desk: Arc::new(Desk { office, peers, calls, long_calls, urgent }) }
     }
 
-    /// To be served.
+    /// To be served on listeners.
+    pub fn behind_door(self) -> Door {
+        Door::new(self)
+    }
+
+    /// For callers who put on each request who they are ([`Known`]); it knows nobody else.
     pub fn into_server(self) -> AdminServiceServer<Self> {
         AdminServiceServer::new(self)
             .max_decoding_message_size(crate::transport::MAX_MESSAGE)
             .max_encoding_message_size(crate::transport::MAX_MESSAGE)
-    }
-
-    /// Who is calling.
-    async fn identify<T>(&self, method: &'static str, request: &Request<T>) -> Result<Caller, Status> {
-        match identify::identify(&self.desk, request).await {
-            Ok(caller) => Ok(caller),
-            Err(reason) => {
-                tracing::info!(method, reason = reason.code(), outcome = "refused", "an admin call by nobody known");
-                self.desk.office.gate().metrics().admin_call(method, "unauthenticated");
-                Err(status::unidentified())
-            }
-        }
     }
 
     /// The use cases for a caller who asks this.
@@ -168,7 +163,7 @@ impl AdminRpc {
         request: Request<Q>,
         run: fn(&Desk, &Admin, Q) -> AdminResult<A>,
     ) -> Result<Response<A>, Status> {
-        let caller = self.identify(method, &request).await?;
+        let caller = identify::known(&request)?;
         let answer = self.ask(method, caller, request.into_inner(), None, run).await;
         answer.map(Response::new).map_err(|failed| status::of(failed.as_ref()))
     }
@@ -260,6 +255,16 @@ macro_rules! service {
         plain { $($name:ident: $request:ident => $response:ident = $run:path;)+ }
         taking_back { $($taking:ident: $asked:ident => $answer:ident = $about:path, $undo:path;)+ }
     ) => {
+        /// The names of all methods.
+        const METHODS: &[&str] = &[
+            "import_credentials",
+            "export_credentials",
+            "stream_audit_events",
+            "export_audit_trail",
+            $(stringify!($name),)+
+            $(stringify!($taking),)+
+        ];
+
         #[tonic::async_trait]
         impl pb::admin_service_server::AdminService for AdminRpc {
             type ImportCredentialsStream = Stream<pb::ImportCredentialsResponse>;
@@ -277,7 +282,7 @@ macro_rules! service {
                 &self,
                 request: Request<pb::ExportCredentialsRequest>,
             ) -> Result<Response<Self::ExportCredentialsStream>, Status> {
-                self.exporting(request).await
+                self.exporting(request)
             }
             async fn stream_audit_events(
                 &self,
@@ -289,7 +294,7 @@ macro_rules! service {
                 &self,
                 request: Request<pb::ExportAuditTrailRequest>,
             ) -> Result<Response<Self::ExportAuditTrailStream>, Status> {
-                self.exporting_trail(request).await
+                self.exporting_trail(request)
             }
             $(async fn $name(&self, request: Request<pb::$request>) -> Result<Response<pb::$response>, Status> {
                 self.unary(stringify!($name), request, $run).await

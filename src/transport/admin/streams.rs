@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::admin::audit_log::EventFilter;
 use crate::admin::{Admin, AdminError, AdminResult, Caller};
 use crate::pb::admin::v1 as pb;
-use crate::transport::admin::{AdminRpc, Asks, audit, import, status};
+use crate::transport::admin::{AdminRpc, Asks, audit, identify, import, status};
 
 /// An answer in pieces.
 pub type Stream<T> = Pin<Box<dyn tokio_stream::Stream<Item = Result<T, Status>> + Send>>;
@@ -49,21 +49,21 @@ impl AdminRpc {
         Ok(Response::new(Box::pin(ReceiverStream::new(answer))))
     }
 
-    pub(super) async fn exporting(
+    pub(super) fn exporting(
         &self,
         request: Request<pb::ExportCredentialsRequest>,
     ) -> Result<Response<Stream<pb::ExportCredentialsResponse>>, Status> {
         const METHOD: &str = "export_credentials";
-        let caller = self.identify(METHOD, &request).await?;
+        let caller = identify::known(&request)?;
         self.stream(METHOD, caller, request.into_inner(), |admin, asked, send| import::export(admin, &asked, send))
     }
 
-    pub(super) async fn exporting_trail(
+    pub(super) fn exporting_trail(
         &self,
         request: Request<pb::ExportAuditTrailRequest>,
     ) -> Result<Response<Stream<pb::ExportAuditTrailResponse>>, Status> {
         const METHOD: &str = "export_audit_trail";
-        let caller = self.identify(METHOD, &request).await?;
+        let caller = identify::known(&request)?;
         self.stream(METHOD, caller, request.into_inner(), |admin, _, send| audit::export(admin, send))
     }
 
@@ -72,7 +72,7 @@ impl AdminRpc {
         request: Request<pb::StreamAuditEventsRequest>,
     ) -> Result<Response<Stream<pb::AuditEvent>>, Status> {
         const METHOD: &str = "stream_audit_events";
-        let caller = self.identify(METHOD, &request).await?;
+        let caller = identify::known(&request)?;
         let (asked, actor) = (request.into_inner(), caller.actor);
         let admin = Arc::new(self.admin(caller, &asked)?);
         let at = Arc::clone(&admin);
@@ -95,7 +95,7 @@ impl AdminRpc {
         request: Request<Streaming<pb::ImportCredentialsRequest>>,
     ) -> Result<Response<Stream<pb::ImportCredentialsResponse>>, Status> {
         const METHOD: &str = "import_credentials";
-        let caller = self.identify(METHOD, &request).await?;
+        let caller = identify::known(&request)?;
         let mut coming = request.into_inner();
         let first = coming.message().await?.unwrap_or_default();
         let Some(options) = first.options else {
