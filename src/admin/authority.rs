@@ -1,6 +1,6 @@
 //! Who calls, and what they may: the one way to the store.
 //!
-//! The store is private to this file. A use case gets at it only through a [`Permit`], which it gets only by naming what
+//! The store is private to this file. A use case gets at it only through a `Permit`, which it gets only by naming what
 //! it is about to do: a use case that forgets to ask does not compile. Whether a caller may do a thing is asked before
 //! whether the thing is there, so that nobody learns what exists from a refusal; and everything of a tenant that the
 //! caller is not bound to reads as not found (rules R3 and R18).

@@ -2,7 +2,7 @@
 //!
 //! Nobody who attaches is known to us, so the services refuse all but authentication, `health` and `get_metrics` there
 //! (rule R1); and plaintext beyond this machine is served only where the configuration names the address. Admins and
-//! metrics have listeners of their own, served aside ([`crate::app::aside`]).
+//! metrics have listeners of their own, served aside (`app::aside`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

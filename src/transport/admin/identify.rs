@@ -12,7 +12,7 @@ use crate::secret::{CredentialText, Secret};
 use crate::transport::admin::{Desk, status};
 use crate::transport::go_plugin::{PeerInfo, Surface};
 
-/// Who calls. Only [`identify`] puts it on what comes over a wire; the command line, which calls without any, itself.
+/// Who calls. Only `identify` puts it on what comes over a wire; the command line, which calls without any, itself.
 #[derive(Clone)]
 pub struct Known(pub Caller);
 

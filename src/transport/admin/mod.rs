@@ -1,7 +1,7 @@
 //! `latchkey.admin.v1.AdminService`: one file for each thing that it administers.
 //!
-//! A call is identified ([`identify`]), becomes an [`Admin`] for its caller, and runs one use case on a blocking thread:
-//! the files here only convert. [`status`] is the one table of errors. The command line calls the very same service, in
+//! A call is identified (`identify`), becomes an [`Admin`] for its caller, and runs one use case on a blocking thread:
+//! the files here only convert. `status` is the one table of errors. The command line calls the very same service, in
 //! its own process or over a wire.
 
 #![expect(clippy::needless_pass_by_value, reason = "a handler is given its request whole, whether or not it keeps it")]

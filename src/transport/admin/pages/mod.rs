@@ -1,6 +1,6 @@
 //! The pages of a host: what the RPC's functions do, JSON in and JSON out.
 //!
-//! [`table`] is all that there is, [`input`] and [`output`] are its forms, [`session`] is an operator who proved a token on
+//! `table` is all that there is, `input` and `output` are its forms, `session` is an operator who proved a token on
 //! the Studio page. On which connection a page may ask at all is judged before (`transport/plugin/call.rs`, rule R1); who
 //! asks is settled here, at each call anew.
 
