@@ -41,7 +41,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Rpc = AdminServiceClient<Channel>;
 
-const TENANTS: [&str; 2] = ["acme", "globex"];
+/// With an App and a User of each.
+const TENANTS: [(&str, u32, u32); 2] = [("acme", 7, 9), ("globex", 21, 22)];
 /// Calls a second that are measured.
 const GOOD: u64 = 500;
 /// Keys that those use.
@@ -74,17 +75,12 @@ fn main() {
     let good: Vec<String> =
         loaded.keys.iter().map(|key| String::from_utf8(key.expose().to_vec()).expect("text")).collect();
     let binary = env!("CARGO_BIN_EXE_latchkey");
+    latchkey::audit::key::create(&data.join(latchkey::audit::key::FILE_NAME)).expect("a key");
     support::latchkey(binary, &data, &["tenant", "create", "globex"]);
-    support::latchkey(
-        binary,
-        &data,
-        &["app", "add", "--tenant", "globex", "--id", "7", "--name", "Shop", "--llm", "3"],
-    );
-    support::latchkey(
-        binary,
-        &data,
-        &["user", "add", "--tenant", "globex", "--id", "9", "--email", "eve@globex.example"],
-    );
+    let app = ["app", "add", "--tenant", "globex", "--id", "21", "--name", "Shop", "--llm", "3"];
+    support::latchkey(binary, &data, &app);
+    let user = ["user", "add", "--tenant", "globex", "--id", "22", "--email", "eve@globex.example"];
+    support::latchkey(binary, &data, &user);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let (_child, listening, socket) = serve(binary, &data);
@@ -137,8 +133,8 @@ fn ms(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1e3
 }
 
-async fn issue(rpc: &mut Rpc, tenant: &str) -> String {
-    let credential = pb::Credential { tenant: tenant.to_owned(), app_id: 7, user_id: 9, ..Default::default() };
+async fn issue(rpc: &mut Rpc, (tenant, app_id, user_id): (&str, u32, u32)) -> String {
+    let credential = pb::Credential { tenant: tenant.to_owned(), app_id, user_id, ..Default::default() };
     let request =
         pb::IssueCredentialRequest { credential: Some(credential), expires_in_seconds: 86_400, ..Default::default() };
     let issued = rpc.issue_credential(request).await.expect("issued").into_inner();
@@ -153,7 +149,7 @@ async fn issue_one(rpc: &Rpc, options: &Options) {
         let (mut calls, mut hashes) = (Vec::new(), Vec::new());
         for _ in 0..EACH {
             let started = Instant::now();
-            issue(&mut rpc, "acme").await;
+            issue(&mut rpc, TENANTS[0]).await;
             calls.push(ms(started));
             let started = Instant::now();
             argon::hash(DEFAULT_COST, &[7; 43], &SystemEntropy).expect("a hash");
@@ -215,7 +211,7 @@ async fn revoke(rpc: &Rpc, dir: &Path, options: &Options) {
     for _ in 0..options.pairs {
         let (mut calls, mut commits) = (Vec::new(), Vec::new());
         for _ in 0..EACH {
-            let credential_id = issue(&mut rpc, "acme").await;
+            let credential_id = issue(&mut rpc, TENANTS[0]).await;
             let started = Instant::now();
             let request = pb::RevokeCredentialRequest {
                 credential_id,
