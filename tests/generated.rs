@@ -23,6 +23,7 @@ use latchkey::config::{SETTINGS, Scope};
 use latchkey::domain::Reason;
 use latchkey::domain::event::{Action, DetailKey};
 use latchkey::telemetry::metrics::Metrics;
+use latchkey::transport::admin::pages::{Page, names};
 use latchkey::verify::{argon, slow};
 
 fn compare(name: &str, made: &str) {
@@ -99,6 +100,13 @@ fn the_page_of_logs_names_every_reason_and_metric() {
         let known = all.iter().any(|known| known == name || *known == name.trim_end_matches("_bytes"));
         assert!(known, "docs/LOGGING.md names {name}, which is not in the code");
     }
+}
+
+#[test]
+fn the_page_of_pages_names_every_method_in_its_order() {
+    let named = first_column("docs/PAGES.md");
+    let all: Vec<&str> = names(Page::Studio).chain(names(Page::Portal)).collect();
+    assert_eq!(named, all, "docs/PAGES.md");
 }
 
 #[test]

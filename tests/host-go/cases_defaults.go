@@ -55,8 +55,6 @@ func fallbacks() []fallback {
 			&pb.EndpointResponse{StatusCode: 501, ErrorMessage: "plugin does not implement custom endpoints"}, ""},
 		{"HandleEndpointRequestStream", "custom_endpoint", false, &pb.EndpointRequest{Method: "GET", Path: "/x", Context: c}, nil,
 			"plugin does not implement streaming custom endpoints"},
-		{"PortalCall", "portal_ui", true, &pb.PortalCallRequest{Method: "list", Payload: "{}", UserContext: &pb.PortalUserContext{UserId: 1, IsAdmin: true}},
-			&pb.PortalCallResponse{ErrorMessage: "method not available"}, ""},
 		{"HandleAgentMessage", "agent", true, &pb.AgentMessageRequest{SessionId: "s", UserMessage: "m", Context: c}, nil,
 			"plugin does not implement agent functionality"},
 		{"GetObjectHookRegistrations", "object_hooks", true, &pb.GetObjectHookRegistrationsRequest{}, &pb.GetObjectHookRegistrationsResponse{}, ""},

@@ -52,6 +52,19 @@ func caseCall(t *T) {
 		_, err := h.Call(t.ctx, method)
 		t.Assert(err != nil, "the method %q was answered", method)
 	}
+	names, err := h.Call(t.ctx, "list_tenants")
+	t.Check(err, "list_tenants")
+	t.Assert(names["tenants"] != nil, "list_tenants: %v", names)
+	// Whoever is no User of a tenant is refused in the message, admin or not.
+	resp, err := h.svc.PortalCall(t.ctx, &pb.PortalCallRequest{Method: "list_credentials", Payload: "{}", ServiceBrokerId: h.brokerID,
+		UserContext: &pb.PortalUserContext{UserId: 4000000000, IsAdmin: true}})
+	t.Check(err, "PortalCall")
+	var told struct {
+		OK    *bool
+		Error struct{ Reason string }
+	}
+	t.Check(json.Unmarshal([]byte(resp.Data), &told), "PortalCall's answer")
+	t.Assert(resp.Success && told.OK != nil && !*told.OK && told.Error.Reason == "FORBIDDEN", "PortalCall by nobody: %s", resp.Data)
 	t.Unload(h)
 }
 
