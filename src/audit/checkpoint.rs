@@ -77,12 +77,12 @@ impl Checkpoint {
         let line: Line = serde_json::from_str(line).ok()?;
         (line.latchkey_audit_checkpoint == 1).then_some(())?;
         Some(Self {
-            beginning: hex::decode(&line.beginning)?.try_into().ok()?,
+            beginning: hex::array(&line.beginning)?,
             sequence: line.sequence,
-            head: hex::decode(&line.head)?.try_into().ok()?,
+            head: hex::array(&line.head)?,
             at_ms: line.at_ms,
-            key: hex::decode(&line.key)?.try_into().ok()?,
-            signature: hex::decode(&line.signature)?.try_into().ok()?,
+            key: hex::array(&line.key)?,
+            signature: hex::array(&line.signature)?,
         })
     }
 }

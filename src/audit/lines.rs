@@ -26,7 +26,7 @@ impl Header {
 
     /// What it says; none where it does not read as such a line.
     pub fn understood(&self) -> Option<([u8; 16], Option<Checkpoint>)> {
-        let beginning = hex::decode(&self.beginning)?.try_into().ok()?;
+        let beginning = hex::array(&self.beginning)?;
         let base = match &self.base {
             Some(line) => Some(Checkpoint::parse(line)?),
             None => None,
@@ -82,7 +82,7 @@ impl EventLine {
 
     /// The event; without one where a field does not read as what it should be.
     pub fn stored(&self) -> Stored {
-        let hash = hex::decode(&self.hash).and_then(|bytes| bytes.try_into().ok());
+        let hash = hex::array(&self.hash);
         let event = hash.and_then(|_| self.event());
         Stored { sequence: self.sequence, hash: hash.unwrap_or([0; 32]), event }
     }

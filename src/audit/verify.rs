@@ -127,7 +127,7 @@ impl<'a> Verifier<'a> {
         self.walk.step(*sequence, event, hash)?;
         if event.action == Action::AuditKeyChanged {
             let key = event.details.iter().find(|(key, _)| *key == DetailKey::PublicKey);
-            let key = key.and_then(|(_, text)| hex::decode(text)?.try_into().ok());
+            let key = key.and_then(|(_, text)| hex::array(text));
             (self.heir, self.heir_signed) = (key.map(|key| (*sequence, key)), false);
         }
         self.compare(*sequence, hash)

@@ -116,7 +116,7 @@ pub(super) struct VerifyArgs {
 }
 
 fn public_key(text: &str) -> Result<PublicKey, &'static str> {
-    hex::decode(text).and_then(|bytes| bytes.try_into().ok()).ok_or("64 hexadecimal digits")
+    hex::array(text).ok_or("64 hexadecimal digits")
 }
 
 pub(super) fn run(context: &Context, command: AuditCommand) -> Outcome {

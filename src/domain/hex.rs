@@ -21,6 +21,11 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
         .then(|| pairs.map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
 }
 
+/// Exactly `N` bytes, from pairs of digits of either case; none if it is not that.
+pub fn array<const N: usize>(text: &str) -> Option<[u8; N]> {
+    decode(text)?.try_into().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,6 +37,10 @@ mod tests {
         assert_eq!(decode("0aFF"), Some(vec![10, 255]));
         for wrong in ["0", "0g", "é0", " 00"] {
             assert_eq!(decode(wrong), None, "{wrong}");
+        }
+        assert_eq!(array("0aff"), Some([10, 255]));
+        for wrong in ["0a", "0aff00", "0afg", ""] {
+            assert_eq!(array::<2>(wrong), None, "{wrong}");
         }
     }
 }

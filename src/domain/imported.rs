@@ -65,7 +65,7 @@ impl Method {
             return PREFIX_LENGTHS.contains(&usize::from(length)).then_some(Self::Prefix(length));
         }
         if let Some((algorithm, key)) = text.strip_prefix("hmac-").and_then(|rest| rest.split_once(':')) {
-            let key = hex::decode(key)?.try_into().ok()?;
+            let key = hex::array(key)?;
             return Some(Self::Hmac(Algorithm::parse(algorithm)?, HmacKeyId(key)));
         }
         Algorithm::parse(text).map(Self::Digest)

@@ -29,9 +29,7 @@ impl std::str::FromStr for PepperFingerprint {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = "a fingerprint is 32 hexadecimal digits";
-        let bytes = hex::decode(text).ok_or(wrong)?;
-        bytes.try_into().map(Self).map_err(|_| wrong)
+        hex::array(text).map(Self).ok_or("a fingerprint is 32 hexadecimal digits")
     }
 }
 

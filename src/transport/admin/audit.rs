@@ -69,8 +69,7 @@ pub(super) fn list(_: &Desk, admin: &Admin, q: pb::ListAuditEventsRequest) -> Ad
 }
 
 pub(super) fn public_key(text: &str) -> AdminResult<PublicKey> {
-    let bytes = hex::decode(text).and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or_else(|| invalid("public_key", "64 hexadecimal digits"))
+    hex::array(text).ok_or_else(|| invalid("public_key", "64 hexadecimal digits"))
 }
 
 pub(super) fn verify(

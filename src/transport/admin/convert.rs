@@ -83,8 +83,7 @@ pub(super) fn generation(etag: &str) -> AdminResult<Option<Generation>> {
     if etag.is_empty() {
         return Ok(None);
     }
-    let bytes = hex::decode(etag).and_then(|bytes| bytes.try_into().ok());
-    let bytes = bytes.ok_or_else(|| invalid("etag", "as it was read, or empty"))?;
+    let bytes = hex::array(etag).ok_or_else(|| invalid("etag", "as it was read, or empty"))?;
     Ok(Some(Generation(i64::from_be_bytes(bytes))))
 }
 

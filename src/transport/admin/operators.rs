@@ -48,10 +48,7 @@ pub(super) fn create(_: &Desk, admin: &Admin, q: pb::CreateOperatorRequest) -> A
     let o = required("operator", q.operator)?;
     let certificate = match o.certificate_sha256.as_str() {
         "" => None,
-        text => {
-            let bytes = hex::decode(text).and_then(|bytes| bytes.try_into().ok());
-            Some(bytes.ok_or_else(|| invalid("certificate_sha256", "64 hexadecimal digits, or empty"))?)
-        }
+        text => Some(hex::array(text).ok_or_else(|| invalid("certificate_sha256", "64 hexadecimal digits, or empty"))?),
     };
     let new = NewOperator { name: o.name, role: convert::role(o.role)?, tenants: o.tenants, certificate };
     match admin.add_operator(&new) {
