@@ -1,6 +1,8 @@
 //! Values on the command line.
 
 use crate::domain::{LlmGrant, LlmId};
+use crate::transport::admin::convert;
+pub(super) use crate::transport::admin::convert::timestamp;
 use crate::verify::argon::{Cost, DEFAULT_COST};
 
 /// A length of time such as `90d`, `12h` or `1w 2d`, in milliseconds. A day is 24 hours.
@@ -24,14 +26,9 @@ pub(super) fn grace(text: &str) -> Result<u64, String> {
     if text == "0" || text == "0s" { Ok(0) } else { seconds(text) }
 }
 
-/// Milliseconds since the epoch as the wire has them.
-pub(super) fn timestamp(ms: i64) -> prost_types::Timestamp {
-    crate::transport::admin::convert::timestamp(ms)
-}
-
 /// A moment of the wire as in RFC 3339, UTC.
 pub(super) fn timestamp_text(moment: &prost_types::Timestamp) -> String {
-    moment_text(moment.seconds.saturating_mul(1_000).saturating_add(i64::from(moment.nanos) / 1_000_000))
+    moment_text(convert::ms(moment))
 }
 
 /// A moment as in RFC 3339, in milliseconds since the epoch.

@@ -69,13 +69,9 @@ pub(super) fn list(_: &Desk, admin: &Admin, q: pb::ListAppsRequest) -> AdminResu
 /// Whether an update switches it off or on.
 pub(super) fn switches(_: &Desk, admin: &Admin, q: &pb::UpdateAppRequest) -> AdminResult<Effect> {
     let Some(app) = &q.app else { return Ok(Effect::Neither) };
-    let paths = q.update_mask.as_ref().map(|mask| mask.paths.as_slice()).unwrap_or_default();
-    let named = paths.iter().any(|path| path == "active" || path == "*");
-    if !named && (!paths.is_empty() || !app.active) {
-        return Ok(Effect::Neither);
-    }
-    let subject = admin.may_switch_app(&app.tenant, app_id("app_id", app.app_id)?, false)?;
-    Ok(if app.active { Effect::Gives(subject) } else { Effect::Takes(subject) })
+    Effect::switching(q.update_mask.as_ref(), app.active, || {
+        admin.may_switch_app(&app.tenant, app_id("app_id", app.app_id)?, false)
+    })
 }
 
 pub(super) fn deletes(_: &Desk, admin: &Admin, q: &pb::DeleteAppRequest) -> AdminResult<Effect> {

@@ -6,6 +6,7 @@ use crate::admin::{AdminError, AdminResult};
 use crate::domain::hex;
 use crate::domain::{AppId, CredentialId, Environment, Generation, LlmGrants, LlmId, Role, TenantStatus, UserId};
 use crate::pb::admin::v1 as pb;
+use crate::secret::{Kind, Secret};
 use crate::verify::argon::{Cost, DEFAULT_COST};
 
 /// The longest request id, in bytes.
@@ -59,6 +60,11 @@ pub(super) fn optional_ms(field: &'static str, moment: Option<&Timestamp>) -> Ad
 pub fn timestamp(ms: i64) -> Timestamp {
     let nanos = i32::try_from(ms.rem_euclid(1_000)).unwrap_or(0) * 1_000_000;
     Timestamp { seconds: ms.div_euclid(1_000), nanos }
+}
+
+/// A moment of the wire in milliseconds since the epoch; what is finer is left out.
+pub fn ms(moment: &Timestamp) -> i64 {
+    moment.seconds.saturating_mul(1_000).saturating_add(i64::from(moment.nanos) / 1_000_000)
 }
 
 /// The end that was asked for, as a moment or as a length of time from now.
@@ -196,6 +202,20 @@ pub(super) fn entropy(value: i32) -> AdminResult<Option<crate::admin::import::En
         pb::Entropy::High => Some(Entropy::High),
         pb::Entropy::Low => Some(Entropy::Low),
     })
+}
+
+/// A fresh secret, for the answer that it is in.
+#[expect(clippy::disallowed_methods, reason = "it is shown to whoever asked for it, this once")]
+pub(super) fn shown<K: Kind>(secret: &Secret<K>) -> String {
+    String::from_utf8_lossy(secret.expose()).into_owned()
+}
+
+/// Whether an update changes a field: as [`Chosen`] has it, of one field that may be `given`.
+pub(super) fn chooses(mask: Option<&FieldMask>, field: &str, given: bool) -> bool {
+    match mask.map(|mask| mask.paths.as_slice()) {
+        None | Some([]) => given,
+        Some(paths) => paths.iter().any(|path| path == field || path == "*"),
+    }
 }
 
 /// The fields that an update changes.

@@ -6,7 +6,6 @@ use crate::admin::{Admin, AdminError, AdminResult, IssueRequest, KeyChanges, Key
 use crate::domain::imported::Proof;
 use crate::domain::{AppId, Credential, Status, UserId};
 use crate::pb::admin::v1 as pb;
-use crate::secret::{ApiKeyText, Secret};
 use crate::transport::admin::Desk;
 use crate::transport::admin::convert::{self, Chosen, app_id, invalid, required, timestamp, user_id};
 use crate::transport::admin::page::Listing;
@@ -55,11 +54,6 @@ fn described(admin: &Admin, credential: Credential) -> AdminResult<pb::Credentia
     Ok(message(&admin.tenant_of(&credential)?, credential, admin.now_ms()))
 }
 
-#[expect(clippy::disallowed_methods, reason = "a fresh key is shown to whoever asked for it, this once")]
-fn shown(key: &Secret<ApiKeyText>) -> String {
-    String::from_utf8_lossy(key.expose()).into_owned()
-}
-
 fn cidrs(texts: &[String]) -> AdminResult<Vec<IpNet>> {
     let read = texts.iter().map(|text| text.parse().ok()).collect::<Option<Vec<_>>>();
     read.ok_or_else(|| invalid("cidrs", "ranges such as 10.0.0.0/8"))
@@ -91,7 +85,7 @@ pub(super) fn issue(
         other => {
             let issued = other?;
             let credential = Some(message(&c.tenant, issued.credential, admin.now_ms()));
-            Ok(pb::IssueCredentialResponse { credential, key: shown(&issued.key), replayed: false })
+            Ok(pb::IssueCredentialResponse { credential, key: convert::shown(&issued.key), replayed: false })
         }
     }
 }
@@ -155,7 +149,7 @@ pub(super) fn rotate(
         }
         other => {
             let rotated = other?;
-            (rotated.new.credential, shown(&rotated.new.key), rotated.old, false)
+            (rotated.new.credential, convert::shown(&rotated.new.key), rotated.old, false)
         }
     };
     let (credential, replaced) = (Some(described(admin, new)?), Some(described(admin, old)?));

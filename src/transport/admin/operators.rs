@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use crate::admin::{Admin, AdminError, AdminResult, NewOperator};
 use crate::domain::{Operator, TenantId, hex};
 use crate::pb::admin::v1 as pb;
-use crate::secret::{OperatorText, Secret};
 use crate::transport::admin::Desk;
 use crate::transport::admin::convert::{self, invalid, required, timestamp};
 use crate::transport::admin::page::Listing;
@@ -39,11 +38,6 @@ fn one(admin: &Admin, operator: Operator) -> AdminResult<Option<pb::Operator>> {
     message(admin, operator, &mut HashMap::new()).map(Some)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a fresh token is shown to whoever asked for it, this once")]
-fn shown(token: &Secret<OperatorText>) -> String {
-    String::from_utf8_lossy(token.expose()).into_owned()
-}
-
 pub(super) fn create(_: &Desk, admin: &Admin, q: pb::CreateOperatorRequest) -> AdminResult<pb::CreateOperatorResponse> {
     let o = required("operator", q.operator)?;
     let certificate = match o.certificate_sha256.as_str() {
@@ -58,7 +52,7 @@ pub(super) fn create(_: &Desk, admin: &Admin, q: pb::CreateOperatorRequest) -> A
         }
         other => {
             let issued = other?;
-            let token = shown(&issued.token);
+            let token = convert::shown(&issued.token);
             Ok(pb::CreateOperatorResponse { operator: one(admin, issued.operator)?, token, replayed: false })
         }
     }

@@ -24,11 +24,10 @@ struct Told {
     code: Code,
     reason: &'static str,
     /// What to do; empty where the message says it.
-    advice: String,
+    advice: &'static str,
 }
 
 fn told(error: &AdminError) -> Told {
-    let advice = advice(error).to_owned();
     let (code, reason) = match error {
         AdminError::NotFound { .. } => (Code::NotFound, "NOT_FOUND"),
         AdminError::Exists { .. } => (Code::AlreadyExists, "ALREADY_EXISTS"),
@@ -55,7 +54,7 @@ fn told(error: &AdminError) -> Told {
         AdminError::Entropy(_) => (Code::Unavailable, "NO_RANDOMNESS"),
         AdminError::Hash(_) => (Code::Internal, "HASH_FAILED"),
     };
-    Told { code, reason, advice }
+    Told { code, reason, advice: advice(error) }
 }
 
 /// As in metrics and log.
@@ -95,6 +94,15 @@ fn advice(error: &AdminError) -> &'static str {
     }
 }
 
+/// Which field of the request is wrong, and how.
+fn violation(error: &AdminError) -> Option<(String, String)> {
+    match error {
+        AdminError::Invalid { field, problem } => Some((field.replace('-', "_"), problem.clone())),
+        AdminError::Hash(_) => Some(("argon2".to_owned(), error.to_string())),
+        _ => None,
+    }
+}
+
 /// The message with its causes, which name operations and never values.
 fn message(error: &AdminError) -> String {
     use std::error::Error as _;
@@ -113,13 +121,10 @@ fn message(error: &AdminError) -> String {
 pub(super) fn status(error: &AdminError) -> Status {
     let Told { code, reason, advice } = told(error);
     let mut details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
+    if let Some((field, problem)) = violation(error) {
+        details.add_bad_request_violation(field, problem);
+    }
     match error {
-        AdminError::Invalid { field, problem } => {
-            details.add_bad_request_violation(field.replace('-', "_"), problem);
-        }
-        AdminError::Hash(_) => {
-            details.add_bad_request_violation("argon2", error.to_string());
-        }
         AdminError::NotFound { what, name, .. } | AdminError::Exists { what, name } => {
             details.set_resource_info(*what, name, "", error.to_string());
         }
@@ -138,6 +143,12 @@ pub(super) fn status(error: &AdminError) -> Status {
         details.set_localized_message("en", advice);
     }
     Status::with_error_details(code, message(error), details)
+}
+
+impl From<AdminError> for Status {
+    fn from(error: AdminError) -> Self {
+        status(&error)
+    }
 }
 
 /// Of a caller who is nobody that we know: the same whatever was wrong.
@@ -169,7 +180,7 @@ pub struct ErrorView {
     field: Option<String>,
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
-    advice: Option<String>,
+    advice: Option<&'static str>,
 }
 
 impl ErrorView {
@@ -179,11 +190,7 @@ impl ErrorView {
             return Self::plain(Code::Internal, "INTERNAL", INTERNAL);
         };
         let Told { code, reason, advice } = told(error);
-        let field = match error {
-            AdminError::Invalid { field, .. } => Some(field.replace('-', "_")),
-            AdminError::Hash(_) => Some("argon2".to_owned()),
-            _ => None,
-        };
+        let field = violation(error).map(|(field, _)| field);
         let advice = Some(advice).filter(|advice| !advice.is_empty());
         Self { code: code_label(code), reason, message: message(error), field, advice }
     }

@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::admin::audit_log::EventFilter;
 use crate::admin::{Admin, AdminError, AdminResult, Caller};
 use crate::pb::admin::v1 as pb;
-use crate::transport::admin::{AdminRpc, Asks, audit, identify, import, status};
+use crate::transport::admin::{AdminRpc, Asks, audit, convert, identify, import};
 
 /// An answer in pieces.
 pub type Stream<T> = Pin<Box<dyn tokio_stream::Stream<Item = Result<T, Status>> + Send>>;
@@ -35,7 +35,7 @@ impl AdminRpc {
         asked: Q,
         work: impl FnOnce(&Admin, Q, &dyn Fn(A) -> bool) -> AdminResult<()> + Send + 'static,
     ) -> Result<Response<Stream<A>>, Status> {
-        let turn = self.desk.long_call().map_err(|error| status::status(&error))?;
+        let turn = self.desk.long_call()?;
         let (pieces, answer) = mpsc::channel(WAITING);
         let this = self.clone();
         tokio::task::spawn_blocking(move || {
@@ -84,7 +84,7 @@ impl AdminRpc {
         let (pieces, answer) = mpsc::channel(WAITING);
         tokio::spawn(async move {
             if let Err(error) = follow(admin, filter, after, &pieces).await {
-                let _ = pieces.send(Err(status::status(&error))).await;
+                let _ = pieces.send(Err(error.into())).await;
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(answer))))
@@ -99,7 +99,7 @@ impl AdminRpc {
         let mut coming = request.into_inner();
         let first = coming.message().await?.unwrap_or_default();
         let Some(options) = first.options else {
-            return Err(status::status(&super::convert::invalid("options", "must be in the first message")));
+            return Err(convert::invalid("options", "must be in the first message").into());
         };
         let (pieces, lines) = mpsc::channel(WAITING);
         let reader = import::Pieces::new(first.lines, lines);
@@ -157,11 +157,5 @@ async fn follow(
                 () = tokio::time::sleep(LOOK) => {}
             }
         }
-    }
-}
-
-impl From<AdminError> for Status {
-    fn from(error: AdminError) -> Self {
-        status::status(&error)
     }
 }

@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use prost_types::FieldMask;
 use tonic::{Request, Response, Status};
 
 use crate::admin::{Admin, AdminError, AdminResult, Caller};
 use crate::domain::Subject;
 use crate::store::StoreError;
-use crate::transport::admin::{AdminRpc, Asks, Desk, identify, status};
+use crate::transport::admin::{AdminRpc, Asks, Desk, convert, identify, status};
 
 /// How long a commit may take before what it takes back is denied here.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -62,6 +63,20 @@ pub(super) enum Effect {
     Gives(Subject),
     /// Neither.
     Neither,
+}
+
+impl Effect {
+    /// Of an update that may switch a thing off or on, by its field `active`.
+    pub(super) fn switching(
+        mask: Option<&FieldMask>,
+        active: bool,
+        subject: impl FnOnce() -> AdminResult<Subject>,
+    ) -> AdminResult<Self> {
+        if !convert::chooses(mask, "active", active) {
+            return Ok(Self::Neither);
+        }
+        subject().map(if active { Self::Gives } else { Self::Takes })
+    }
 }
 
 /// What a call does; asked with the caller's own rights.

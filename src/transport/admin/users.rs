@@ -43,13 +43,9 @@ pub(super) fn list(_: &Desk, admin: &Admin, q: pb::ListUsersRequest) -> AdminRes
 /// Whether an update switches it off or on.
 pub(super) fn switches(_: &Desk, admin: &Admin, q: &pb::UpdateUserRequest) -> AdminResult<Effect> {
     let Some(user) = &q.user else { return Ok(Effect::Neither) };
-    let paths = q.update_mask.as_ref().map(|mask| mask.paths.as_slice()).unwrap_or_default();
-    let named = paths.iter().any(|path| path == "active" || path == "*");
-    if !named && (!paths.is_empty() || !user.active) {
-        return Ok(Effect::Neither);
-    }
-    let subject = admin.may_switch_user(&user.tenant, user_id("user_id", user.user_id)?, false)?;
-    Ok(if user.active { Effect::Gives(subject) } else { Effect::Takes(subject) })
+    Effect::switching(q.update_mask.as_ref(), user.active, || {
+        admin.may_switch_user(&user.tenant, user_id("user_id", user.user_id)?, false)
+    })
 }
 
 pub(super) fn deletes(_: &Desk, admin: &Admin, q: &pb::DeleteUserRequest) -> AdminResult<Effect> {

@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use crate::clock::rfc3339;
 use crate::pb::admin::v1 as pb;
+use crate::transport::admin::convert;
 
 fn moment(time: Option<Timestamp>) -> Option<String> {
-    time.map(|time| rfc3339(time.seconds.saturating_mul(1_000).saturating_add(i64::from(time.nanos) / 1_000_000)))
+    time.map(|time| rfc3339(convert::ms(&time)))
 }
 
 fn given(text: String) -> Option<String> {
@@ -253,7 +254,7 @@ pub struct EventView {
 
 impl From<pb::AuditEvent> for EventView {
     fn from(e: pb::AuditEvent) -> Self {
-        let at_ms = e.at.map_or(0, |at| at.seconds.saturating_mul(1_000) + i64::from(at.nanos) / 1_000_000);
+        let at_ms = e.at.as_ref().map_or(0, convert::ms);
         Self {
             sequence: e.sequence,
             at: moment(e.at),
