@@ -80,8 +80,8 @@ impl Admin {
         let ring = self.backend.keyring.ring();
         let current = ring.current();
         for mut operator in permit.store().operators().list()? {
-            let genuine = ring.of(operator.verifier.pepper).map(|tagger| tagger.operator_mac(&operator));
-            if operator.verifier.pepper == current.fingerprint() || genuine != Some(operator.row_mac) {
+            let genuine = ring.is_genuine_operator(&operator) == Some(true);
+            if operator.verifier.pepper == current.fingerprint() || !genuine {
                 continue;
             }
             let expected = operator.generation;

@@ -3,7 +3,7 @@
 
 use crate::admin::authority::Act;
 use crate::admin::{Admin, AdminError, AdminResult};
-use crate::domain::{AppId, CredentialId, Role, Subject, UserId};
+use crate::domain::{AppId, CredentialId, Subject, UserId};
 
 impl Admin {
     /// A credential that is to be revoked.
@@ -49,11 +49,7 @@ impl Admin {
         let operator = self.operator(name_or_id)?;
         let subject = Subject::Operator(operator.id);
         let is_left = |other: &crate::domain::Operator| {
-            other.id != operator.id
-                && other.role == Role::Owner
-                && other.tenants.is_empty()
-                && other.revoked_at_ms.is_none()
-                && !gone(Subject::Operator(other.id))
+            other.id != operator.id && other.governs() && !gone(Subject::Operator(other.id))
         };
         if operator.revoked_at_ms.is_none() && !self.operators()?.iter().any(is_left) {
             return Err(AdminError::LastOwner(operator.name));

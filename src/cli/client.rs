@@ -15,7 +15,7 @@ use crate::app::office::Desk;
 use crate::cli::context::{Context, Failure};
 use crate::cli::remote;
 use crate::pb::admin::v1::admin_service_client::AdminServiceClient;
-use crate::transport::admin::{AdminRpc, Known, Office, Peers};
+use crate::transport::admin::{AdminRpc, Known, Office, Peers, with_causes};
 
 /// Where requests go.
 type Way = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxError>;
@@ -106,13 +106,8 @@ impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         use std::error::Error as _;
         let advice = status.get_error_details().localized_message().map(|advice| advice.message.clone());
-        let mut text = status.message().to_owned();
-        // Of a call that never reached a server.
-        let mut cause = status.source();
-        while let Some(source) = cause {
-            text = format!("{text}: {source}");
-            cause = source.source();
-        }
+        // Causes are of a call that never reached a server.
+        let text = with_causes(status.message().to_owned(), status.source());
         let error = match advice {
             Some(advice) => anyhow::anyhow!("{text}: {advice}"),
             None => anyhow::anyhow!("{text}"),

@@ -57,3 +57,10 @@ pub struct Operator {
     /// When it was revoked, if it was.
     pub revoked_at_ms: Option<i64>,
 }
+
+impl Operator {
+    /// Whether it is in force and may do everything: the last one that is stays.
+    pub fn governs(&self) -> bool {
+        self.role == Role::Owner && self.tenants.is_empty() && self.revoked_at_ms.is_none()
+    }
+}

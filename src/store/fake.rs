@@ -486,10 +486,7 @@ impl Operators for FakeStore {
     }
     fn revoke(&self, operator: &Operator, expected: Generation, event: AuditEvent) -> StoreResult<()> {
         self.commit(event, &[Subject::Operator(operator.id)], |rows| {
-            let is_owner = |row: &&Operator| {
-                row.role == domain::Role::Owner && row.tenants.is_empty() && row.revoked_at_ms.is_none()
-            };
-            if !rows.operators.values().filter(is_owner).any(|row| row.id != operator.id) {
+            if !rows.operators.values().any(|row| row.governs() && row.id != operator.id) {
                 return Err(StoreError::Missing { what: "owner" });
             }
             match rows.operators.get_mut(&operator.id) {

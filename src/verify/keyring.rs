@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::domain::{Credential, PepperFingerprint, Peppers};
+use crate::domain::{Credential, Operator, PepperFingerprint, Peppers};
 use crate::secret::equal_in_constant_time;
 use crate::verify::imported::HmacKey;
 use crate::verify::pepper::{PepperError, Source};
@@ -105,6 +105,13 @@ impl Ring {
     pub fn is_genuine(&self, row: &Credential) -> Option<bool> {
         let tagger = self.of(row.verifier.pepper)?;
         Some(equal_in_constant_time(&tagger.credential_mac(row), &row.row_mac))
+    }
+
+    /// The same of an operator's row: it says role and tenants, and whoever has the file alone must not say more of them
+    /// (rule R4).
+    pub fn is_genuine_operator(&self, row: &Operator) -> Option<bool> {
+        let tagger = self.of(row.verifier.pepper)?;
+        Some(equal_in_constant_time(&tagger.operator_mac(row), &row.row_mac))
     }
 
     /// Seals a row under the pepper that it names; under one that we do not hold it is left as it is.

@@ -79,10 +79,8 @@ impl Verifier {
     pub fn operator_by_certificate(&self, public_key: &[u8; 32]) -> Result<Operator, Reason> {
         let found = self.store.operators().by_certificate(public_key).map_err(|_| Reason::StoreUnavailable)?;
         let row = found.ok_or(Reason::UnknownCredential)?;
-        let ring = self.keyring.ring();
-        let tagger = ring.of(row.verifier.pepper).ok_or(Reason::PepperMissing)?;
         // The row says whose key it is: somebody with the file alone must not say that it is theirs.
-        if !equal_in_constant_time(&tagger.operator_mac(&row), &row.row_mac) {
+        if !self.keyring.ring().is_genuine_operator(&row).ok_or(Reason::PepperMissing)? {
             return Err(Reason::RowForged);
         }
         if row.revoked_at_ms.is_some() { Err(Reason::Revoked) } else { Ok(row) }

@@ -41,6 +41,7 @@ use crate::pb::admin::v1::admin_service_server::AdminServiceServer;
 pub use audit::{MAX_ANCHORS, verdict};
 pub use door::Door;
 pub use identify::{Known, Peers};
+pub use status::with_causes;
 use streams::Stream;
 
 /// What the service works on. It may change while the service runs: a store that is replaced is opened anew.

@@ -103,10 +103,8 @@ fn violation(error: &AdminError) -> Option<(String, String)> {
     }
 }
 
-/// The message with its causes, which name operations and never values.
-fn message(error: &AdminError) -> String {
-    use std::error::Error as _;
-    let (mut text, mut cause) = (error.to_string(), error.source());
+/// A text and what caused it, each that it does not end with already.
+pub fn with_causes(mut text: String, mut cause: Option<&(dyn std::error::Error + 'static)>) -> String {
     while let Some(source) = cause {
         let more = source.to_string();
         if !text.ends_with(&more) {
@@ -115,6 +113,12 @@ fn message(error: &AdminError) -> String {
         cause = source.source();
     }
     text
+}
+
+/// The message with its causes, which name operations and never values.
+fn message(error: &AdminError) -> String {
+    use std::error::Error as _;
+    with_causes(error.to_string(), error.source())
 }
 
 /// The gRPC status of an error.
