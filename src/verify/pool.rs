@@ -15,7 +15,7 @@ mod queue;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -124,7 +124,7 @@ impl ArgonPool {
         salt: [u8; SALT_LEN],
     ) -> Made {
         let (caller, made) = oneshot::channel();
-        self.shared.enqueue_making(tenant, credential, secret, (cost, salt), Maker::Task(caller))?;
+        self.shared.enqueue_making(tenant, credential, secret, (cost, salt), caller)?;
         made.await.unwrap_or(Err(Unproven::Full))
     }
 
@@ -140,9 +140,7 @@ impl ArgonPool {
         secret: &[u8],
         salt: [u8; SALT_LEN],
     ) -> Made {
-        let (caller, made) = mpsc::sync_channel(1);
-        self.shared.enqueue_making(tenant, credential, secret, (cost, salt), Maker::Thread(caller))?;
-        made.recv().unwrap_or(Err(Unproven::Full))
+        futures::executor::block_on(self.hash(tenant, credential, cost, secret, salt))
     }
 
     /// Hashes computed so far, proofs and fresh ones.

@@ -143,10 +143,10 @@ fn proof(n: u8, suspect: bool, caller: oneshot::Sender<Answer>) -> Job {
     Job { work, secret: Zeroizing::new(vec![n]), suspect }
 }
 
-/// A hash to be made for a thread that waits.
-fn making(n: u8) -> (Job, mpsc::Receiver<Made>) {
-    let (caller, made) = mpsc::sync_channel(1);
-    let work = Work::Make { cost: CHEAP, salt: [n; SALT_LEN], caller: Maker::Thread(caller) };
+/// A hash to be made for somebody who waits.
+fn making(n: u8) -> (Job, oneshot::Receiver<Made>) {
+    let (caller, made) = oneshot::channel();
+    let work = Work::Make { cost: CHEAP, salt: [n; SALT_LEN], caller };
     (Job { work, secret: Zeroizing::new(vec![n]), suspect: false }, made)
 }
 

@@ -1,7 +1,5 @@
 //! What a hashing thread does, and who waits for it.
 
-use std::sync::mpsc::SyncSender;
-
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
@@ -14,21 +12,7 @@ use crate::verify::slow::matches;
 pub(super) type Asker = oneshot::Sender<Answer>;
 
 /// Waits for a fresh hash.
-pub(super) enum Maker {
-    /// A task, which may go away.
-    Task(oneshot::Sender<Made>),
-    /// A thread, which stands still meanwhile.
-    Thread(SyncSender<Made>),
-}
-
-impl Maker {
-    fn tell(self, made: Made) {
-        match self {
-            Self::Task(caller) => drop(caller.send(made)),
-            Self::Thread(caller) => drop(caller.send(made)),
-        }
-    }
-}
+pub(super) type Maker = oneshot::Sender<Made>;
 
 /// What is to be done with a secret.
 pub(super) enum Work {
@@ -64,8 +48,7 @@ impl Job {
     pub(super) fn is_wanted(&self) -> bool {
         match &self.work {
             Work::Prove { callers, .. } => callers.iter().any(|caller| !caller.is_closed()),
-            Work::Make { caller: Maker::Task(caller), .. } => !caller.is_closed(),
-            Work::Make { caller: Maker::Thread(_), .. } => true,
+            Work::Make { caller, .. } => !caller.is_closed(),
         }
     }
 
@@ -97,7 +80,7 @@ impl Done {
                     let _ = caller.send(answer);
                 }
             }
-            Self::Made(made, caller) => caller.tell(made),
+            Self::Made(made, caller) => drop(caller.send(made)),
         }
     }
 }
