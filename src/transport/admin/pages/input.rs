@@ -43,9 +43,9 @@ fn moment(field: &'static str, text: Option<String>) -> AdminResult<Option<Times
     whole.map(|moment| Some(timestamp(moment.as_millisecond()))).ok_or_else(wrong)
 }
 
-/// Every form has this derived; a session where the page has them.
+/// Every form has this derived; what asks for a page of a listing says which, and has a session where the page has them.
 macro_rules! inputs {
-    ($($(#[$doc:meta])* $name:ident $(in $session:ident)? { $($(#[$about:meta])* $field:ident: $type:ty,)* }
+    ($($(#[$doc:meta])* $name:ident $(by $page_size:ident $page_token:ident)? $(in $session:ident)? { $($(#[$about:meta])* $field:ident: $type:ty,)* }
         => $rpc:ident |$this:ident, $place:ident| $make:expr;)+) => {
         $(
             $(#[$doc])*
@@ -53,6 +53,14 @@ macro_rules! inputs {
             #[serde(deny_unknown_fields)]
             pub(in crate::transport::admin::pages) struct $name {
                 $($(#[$about])* $field: $type,)*
+                $(
+                    /// Rows at most.
+                    #[serde(default)]
+                    $page_size: u16,
+                    /// As in `next_page_token` of the page before.
+                    #[serde(default)]
+                    $page_token: String,
+                )?
                 $(
                     /// The handle that `raise` answered.
                     #[serde(default)]

@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::admin::Caller;
 use crate::authenticate::{Health, Problem};
-use crate::domain::{Operator, Role};
+use crate::domain::Operator;
 use crate::pb::admin::v1 as pb;
 use crate::transport::admin::pages::session::LIFE_S;
 use crate::transport::admin::views::{AppView, EventView, IssuedView, KeyView, OperatorView, TenantView, UserView};
@@ -298,7 +299,7 @@ pub(super) struct RaisedOutput {
 
 impl RaisedOutput {
     pub(super) fn new(operator: &Operator, session: Zeroizing<String>) -> Self {
-        let role = if operator.role == Role::Auditor { Role::Auditor } else { Role::Issuer };
+        let Caller { role, .. } = Caller::raised(operator);
         let (operator_id, name) = (operator.id.to_string(), operator.name.clone());
         Self { session, expires_in_seconds: LIFE_S, operator_id, name, role: role.as_str() }
     }

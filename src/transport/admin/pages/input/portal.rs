@@ -9,29 +9,16 @@ use crate::transport::admin::pages::input::{Environment, Input, Place, Revocatio
 
 inputs! {
     /// A page of one's own Apps.
-    OwnAppsInput {
-        /// Rows at most.
-        #[serde(default)]
-        page_size: u16,
-        /// As in `next_page_token` of the page before.
-        #[serde(default)]
-        page_token: String,
-    } => ListAppsRequest |this, place| {
+    OwnAppsInput by page_size page_token {} => ListAppsRequest |this, place| {
         let (tenant, page_size, page_token) = (place.tenant.clone(), this.page_size.into(), this.page_token);
         Ok(pb::ListAppsRequest { tenant, page_size, page_token })
     };
 
     /// A page of one's own credentials.
-    OwnCredentialsInput {
+    OwnCredentialsInput by page_size page_token {
         /// Those that act as this App.
         #[serde(default)]
         app_id: u32,
-        /// Rows at most.
-        #[serde(default)]
-        page_size: u16,
-        /// As in `next_page_token` of the page before.
-        #[serde(default)]
-        page_token: String,
     } => ListCredentialsRequest |this, place| {
         let (tenant, user_id, page_size) = (place.tenant.clone(), place.user, this.page_size.into());
         let OwnCredentialsInput { app_id, page_token, .. } = this;

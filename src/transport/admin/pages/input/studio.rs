@@ -14,14 +14,7 @@ inputs! {
     NothingInput in session {} => GetCallerRequest |_this, _place| Ok(pb::GetCallerRequest {});
 
     /// A page of tenants.
-    TenantsInput in session {
-        /// Rows at most.
-        #[serde(default)]
-        page_size: u16,
-        /// As in `next_page_token` of the page before.
-        #[serde(default)]
-        page_token: String,
-    } => ListTenantsRequest |this, _place| {
+    TenantsInput by page_size page_token in session {} => ListTenantsRequest |this, _place| {
         Ok(pb::ListTenantsRequest { page_size: this.page_size.into(), page_token: this.page_token })
     };
 
@@ -32,15 +25,9 @@ inputs! {
     } => GetTenantRequest |this, _place| Ok(pb::GetTenantRequest { tenant: this.tenant });
 
     /// A page of a tenant's Apps.
-    AppsInput in session {
+    AppsInput by page_size page_token in session {
         /// The tenant's slug.
         tenant: String,
-        /// Rows at most.
-        #[serde(default)]
-        page_size: u16,
-        /// As in `next_page_token` of the page before.
-        #[serde(default)]
-        page_token: String,
     } => ListAppsRequest |this, _place| {
         let (tenant, page_size, page_token) = (this.tenant, this.page_size.into(), this.page_token);
         Ok(pb::ListAppsRequest { tenant, page_size, page_token })
@@ -55,22 +42,16 @@ inputs! {
     } => GetAppRequest |this, _place| Ok(pb::GetAppRequest { tenant: this.tenant, app_id: this.app_id });
 
     /// A page of a tenant's Users.
-    UsersInput in session {
+    UsersInput by page_size page_token in session {
         /// The tenant's slug.
         tenant: String,
-        /// Rows at most.
-        #[serde(default)]
-        page_size: u16,
-        /// As in `next_page_token` of the page before.
-        #[serde(default)]
-        page_token: String,
     } => ListUsersRequest |this, _place| {
         let (tenant, page_size, page_token) = (this.tenant, this.page_size.into(), this.page_token);
         Ok(pb::ListUsersRequest { tenant, page_size, page_token })
     };
 
     /// A page of a tenant's credentials.
-    CredentialsInput in session {
+    CredentialsInput by page_size page_token in session {
         /// The tenant's slug.
         tenant: String,
         /// Those that act as this App.
@@ -82,12 +63,6 @@ inputs! {
         /// Only those in force that cost a slow hash at first use.
         #[serde(default)]
         weak: bool,
-        /// Rows at most.
-        #[serde(default)]
-        page_size: u16,
-        /// As in `next_page_token` of the page before.
-        #[serde(default)]
-        page_token: String,
     } => ListCredentialsRequest |this, _place| {
         let CredentialsInput { tenant, app_id, user_id, weak, page_size, page_token, .. } = this;
         Ok(pb::ListCredentialsRequest { tenant, page_size: page_size.into(), page_token, app_id, user_id, weak })
@@ -237,7 +212,7 @@ inputs! {
     };
 
     /// A page of the audit trail.
-    EventsInput in session {
+    EventsInput by page_size page_token in session {
         /// Events of this tenant.
         #[serde(default)]
         tenant: String,
@@ -257,12 +232,6 @@ inputs! {
         /// After the event of this number.
         #[serde(default)]
         after: u64,
-        /// Rows at most.
-        #[serde(default)]
-        page_size: u16,
-        /// As in `next_page_token` of the page before.
-        #[serde(default)]
-        page_token: String,
     } => ListAuditEventsRequest |this, _place| {
         let (since, until) = (moment("since", this.since)?, moment("until", this.until)?);
         let (tenant, action, actor, subject) = (this.tenant, this.action, this.actor, this.subject);
@@ -272,14 +241,7 @@ inputs! {
     };
 
     /// A page of operators.
-    OperatorsInput in session {
-        /// Rows at most.
-        #[serde(default)]
-        page_size: u16,
-        /// As in `next_page_token` of the page before.
-        #[serde(default)]
-        page_token: String,
-    } => ListOperatorsRequest |this, _place| {
+    OperatorsInput by page_size page_token in session {} => ListOperatorsRequest |this, _place| {
         Ok(pb::ListOperatorsRequest { page_size: this.page_size.into(), page_token: this.page_token })
     };
 }
