@@ -45,7 +45,7 @@ fn a_key_is_issued_used_rotated_and_revoked_over_the_rpc() {
         let token = operator(&store, "issuer", "issuer", &[ACME]);
         let server = AdminServer::start(&store, &[]);
         let mut rpc = server.rpc(Some(&token)).await;
-        let host = TestHost::attach(server.listening, Setup::on(&store).without_session()).await;
+        let host = TestHost::attach(server.listening(), Setup::on(&store).without_session()).await;
         let issued = rpc.issue_credential(issue("")).await.unwrap().into_inner();
         store.canaries.add("a key", secret_part(&issued.key).unwrap());
         assert!(host.passes(&issued.key, LLM).await, "for the very next request");
@@ -287,7 +287,7 @@ fn r1_neither_service_is_on_the_others_listener() {
     run(60, async {
         let store = store();
         let server = AdminServer::start(&store, &[]);
-        let plugin = tonic::transport::Endpoint::from_shared(format!("http://{}", server.listening)).unwrap();
+        let plugin = tonic::transport::Endpoint::from_shared(format!("http://{}", server.listening())).unwrap();
         let mut admin = pb::admin_service_client::AdminServiceClient::new(plugin.connect().await.unwrap());
         let status = admin.get_caller(pb::GetCallerRequest {}).await.unwrap_err();
         assert_eq!(status.code(), Code::Unimplemented, "{status:?}");

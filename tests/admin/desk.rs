@@ -1,10 +1,8 @@
 //! A store with two tenants, the server on it, and its callers.
 
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::Command;
 
 use latchkey::pb::admin::v1::admin_service_client::AdminServiceClient;
 use serde_json::Value;
@@ -14,6 +12,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Request, Status};
 
+use crate::support::server::Server;
 use crate::support::store::secret_part;
 use crate::support::{TENANT, TestStore};
 
@@ -22,13 +21,10 @@ pub const OTHER_TENANT: &str = "globex";
 pub const OTHER_TENANTS_APP: u32 = 21;
 pub const OTHER_TENANTS_USER: u32 = 22;
 
-/// `latchkey serve` with a socket for admins, killed on drop.
+/// `latchkey serve` with a socket for admins.
 pub struct AdminServer {
-    child: Child,
+    server: Server,
     pub socket: PathBuf,
-    pub listening: SocketAddr,
-    pub told: Value,
-    stderr: Arc<Mutex<Vec<u8>>>,
 }
 
 pub type Rpc = AdminServiceClient<InterceptedService<Channel, Bearer>>;
@@ -52,32 +48,22 @@ impl AdminServer {
         Self::of(store.command(&[]), store, more)
     }
 
-    pub fn of(mut command: Command, store: &TestStore, more: &[&str]) -> Self {
+    pub fn of(command: Command, store: &TestStore, more: &[&str]) -> Self {
         static SOCKETS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = SOCKETS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let socket = store.data.parent().unwrap().join(format!("admin{number}.sock"));
         let at = format!("unix:{}", socket.display());
-        command.args(["serve", "--listen", "127.0.0.1:0", "--admin", &at, "--output", "json"]).args(more);
-        command.env("LATCHKEY_LOG__LEVEL", "trace").stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let stderr = Arc::new(Mutex::new(Vec::new()));
-        let (mut pipe, kept) = (child.stderr.take().unwrap(), Arc::clone(&stderr));
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(count @ 1..) = pipe.read(&mut buffer) {
-                kept.lock().unwrap().extend_from_slice(&buffer[..count]);
-            }
-        });
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        out.read_line(&mut line).unwrap();
-        std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
-        let told: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
-            let _ = child.wait();
-            panic!("{line:?}, {}", String::from_utf8_lossy(&stderr.lock().unwrap()))
-        });
-        let listening = told["listening"].as_str().unwrap().parse().unwrap();
-        Self { child, socket, listening, told, stderr }
+        Self { server: Server::of(command, &[&["--admin", &at], more].concat()), socket }
+    }
+
+    /// Where hosts attach.
+    pub fn listening(&self) -> SocketAddr {
+        self.server.address
+    }
+
+    /// What it told when it was ready.
+    pub fn told(&self) -> &Value {
+        &self.server.told
     }
 
     /// A caller over the unix socket, with a token or as our own uid.
@@ -100,14 +86,7 @@ impl AdminServer {
     }
 
     pub fn log(&self) -> String {
-        String::from_utf8_lossy(&self.stderr.lock().unwrap()).into_owned()
-    }
-}
-
-impl Drop for AdminServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        String::from_utf8_lossy(&self.server.log()).into_owned()
     }
 }
 

@@ -63,7 +63,7 @@ impl Tls {
         let (cert, key, ca) = (text(&self.cert), text(&self.key), text(&self.ca));
         let more = ["--admin", "127.0.0.1:0", "--tls-cert", &cert, "--tls-key", &key, "--client-ca", &ca];
         let server = AdminServer::start(&self.store, &more);
-        let addresses = server.told["admin"].as_array().unwrap();
+        let addresses = server.told()["admin"].as_array().unwrap();
         let tcp = addresses.iter().filter_map(Value::as_str).find(|at| !at.starts_with("unix:")).unwrap();
         let url = format!("https://localhost:{}", tcp.rsplit_once(':').unwrap().1);
         (server, url)

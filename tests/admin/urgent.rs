@@ -38,9 +38,9 @@ fn r11_a_revocation_that_cannot_be_committed_denies_here_at_once_and_is_not_told
         let store = store();
         let (revoked, other) = (store.issue(APP, USER), store.issue(APP, USER));
         let server = AdminServer::start(&store, &[]);
-        let host = TestHost::attach(server.listening, Setup::on(&store).without_session()).await;
+        let host = TestHost::attach(server.listening(), Setup::on(&store).without_session()).await;
         let elsewhere = AdminServer::start(&store, &[]);
-        let other_process = TestHost::attach(elsewhere.listening, Setup::on(&store).without_session()).await;
+        let other_process = TestHost::attach(elsewhere.listening(), Setup::on(&store).without_session()).await;
         assert!(host.passes(&revoked.text, LLM).await && host.passes(&other.text, LLM).await);
         let mut owner = server.rpc(None).await;
         let held = hold(&store);
@@ -87,7 +87,7 @@ fn r11_a_suspension_denies_here_and_a_resumption_takes_it_back() {
         let store = store();
         let key = store.issue(APP, USER);
         let server = AdminServer::start(&store, &[]);
-        let host = TestHost::attach(server.listening, Setup::on(&store).without_session()).await;
+        let host = TestHost::attach(server.listening(), Setup::on(&store).without_session()).await;
         let mut owner = server.rpc(None).await;
         let suspend = || pb::SuspendTenantRequest { tenant: ACME.to_owned(), ..Default::default() };
         let held = hold(&store);
@@ -116,7 +116,7 @@ fn r11_nobody_denies_what_is_not_theirs() {
         let (auditor, foreign) =
             (operator(&store, "auditor", "auditor", &[]), operator(&store, "foreign", "owner", &["globex"]));
         let server = AdminServer::start(&store, &[]);
-        let host = TestHost::attach(server.listening, Setup::on(&store).without_session()).await;
+        let host = TestHost::attach(server.listening(), Setup::on(&store).without_session()).await;
         let held = hold(&store);
         let ask = || pb::RevokeCredentialRequest { credential_id: key.id.clone(), ..Default::default() };
         for (token, code) in [(&auditor, Code::PermissionDenied), (&foreign, Code::NotFound)] {

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -14,14 +14,22 @@ use super::store::TestStore;
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
+    /// What it told when it was ready.
+    pub told: serde_json::Value,
     stderr: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Server {
     /// Started on a port of its own choice, which it tells in a JSON line on stdout.
     pub fn start(store: &TestStore) -> Self {
-        let mut child = store
-            .command(&["serve", "--listen", "127.0.0.1:0", "--output", "json"])
+        Self::of(store.command(&[]), &[])
+    }
+
+    /// The same by a command of one's own, with more options.
+    pub fn of(mut command: Command, more: &[&str]) -> Self {
+        let mut child = command
+            .args(["serve", "--listen", "127.0.0.1:0", "--output", "json"])
+            .args(more)
             .env("LATCHKEY_LOG__LEVEL", "trace")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -46,7 +54,7 @@ impl Server {
             panic!("serve tells where it listens as JSON; it said {line:?} and {said}")
         });
         let address = told["listening"].as_str().expect("the key listening").parse().unwrap();
-        Self { child, address, stderr }
+        Self { child, address, told, stderr }
     }
 
     pub fn pid(&self) -> u32 {
