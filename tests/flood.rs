@@ -116,3 +116,18 @@ fn b6_a_flood_of_junk_leaves_memory_bounded_and_good_keys_good() {
         assert!(grown <= 64, "{grown} MiB more after {} junk keys", 3 * each);
     });
 }
+
+#[test]
+fn r12_where_a_process_answers_a_fresh_secret_waits_its_turn_with_those_that_are_proven() {
+    let store = TestStore::new();
+    let opened = in_process::open(&store.data);
+    let engine = in_process::engine(&store.data, &opened);
+    let hashed = || engine.authenticator.pool().taken();
+    let before = hashed();
+    let admin = engine.backend.admin(latchkey::app::init::local_caller());
+    admin.issue_key(TENANT, &key_request()).unwrap();
+    assert_eq!(hashed() - before, 1);
+    // Who has the files alone has nobody to take turns with.
+    latchkey::app::init::local_admin(&opened).issue_key(TENANT, &key_request()).unwrap();
+    assert_eq!(hashed() - before, 1);
+}

@@ -59,6 +59,11 @@ pub struct AppChanges {
     pub llms: Option<Vec<LlmGrant>>,
 }
 
+/// The User who manages an App's keys in the portal is one of its tenant.
+fn check_owner(permit: &Permit<'_>, tenant: &Tenant, owner: Option<UserId>) -> AdminResult<()> {
+    owner.map_or(Ok(()), |owner| permit.user(tenant, owner).map(drop))
+}
+
 fn check(app: &App) -> AdminResult<()> {
     limits::name("name", &app.name)?;
     limits::text("description", &app.description, limits::MAX_DESCRIPTION)?;
@@ -99,7 +104,7 @@ impl Admin {
     pub fn add_app(&self, tenant: &str, new: &NewApp) -> AdminResult<App> {
         let permit = self.permit(Act::Govern)?;
         let tenant = permit.tenant(tenant)?;
-        self.check_owner(&permit, &tenant, new.owner)?;
+        check_owner(&permit, &tenant, new.owner)?;
         retrying(|| {
             let claim = permit.once("CreateApp", Some(tenant.id))?;
             let NewApp { name, description, owner_email, metadata, llms, .. } = new.clone();
@@ -148,7 +153,7 @@ impl Admin {
             self.permit(Act::Govern)?;
         }
         let tenant = permit.tenant(tenant)?;
-        self.check_owner(&permit, &tenant, changes.owner.flatten())?;
+        check_owner(&permit, &tenant, changes.owner.flatten())?;
         retrying(|| {
             let mut app = permit.app(&tenant, id)?;
             check_etag(changes.etag, app.generation, "App", &id)?;
@@ -172,15 +177,6 @@ impl Admin {
             permit.store().apps().update(&app, expected, event)?;
             Ok(app)
         })
-    }
-
-    /// The User who manages an App's keys in the portal is one of its tenant.
-    #[expect(clippy::unused_self, reason = "asked of the use cases alone")]
-    fn check_owner(&self, permit: &Permit<'_>, tenant: &Tenant, owner: Option<UserId>) -> AdminResult<()> {
-        match owner {
-            Some(owner) => permit.user(tenant, owner).map(drop),
-            None => Ok(()),
-        }
     }
 
     /// Lets an App go. Its credentials stay in the store and are refused.
