@@ -48,7 +48,7 @@ use crate::authenticate::suspicion::Suspicion;
 use crate::authenticate::upgrade::Upgrades;
 use crate::authenticate::usage::Usage;
 use crate::clock::{Clock, ExpiryClock, WALL_CLOCK_LAG_ALARM_MS};
-use crate::directory::{Directory, Linkage};
+use crate::directory::{Directory, Lease, Linkage, Objects, Standing};
 use crate::domain::denial::Class;
 use crate::domain::presented::Scheme;
 use crate::domain::{Denial, Presented, Reason};
@@ -70,7 +70,7 @@ pub enum Decision<'a> {
 pub struct Authenticator {
     store: Arc<dyn Store>,
     verifier: Verifier,
-    directory: Box<dyn Directory>,
+    directory: Arc<dyn Directory>,
     cache: VerifiedCache,
     flights: Flights<Finding>,
     suspicion: Suspicion,
@@ -91,7 +91,7 @@ pub struct Parts {
     /// Proves them.
     pub verifier: Verifier,
     /// Finds App and User.
-    pub directory: Box<dyn Directory>,
+    pub directory: Arc<dyn Directory>,
     /// Which cached facts still hold. Must be the store's commit listener.
     pub feed: Arc<ChangeFeed>,
     /// Keys the cache's digests; random bytes of this process alone, as long as a block of the MAC.
@@ -159,7 +159,8 @@ impl Authenticator {
             }
         };
         let now_ms = self.expiry.now_ms();
-        match self.judge(&entry, attempt, now_ms) {
+        let stale = entry.lease().is_some_and(|lease| lease.is_stale(started_ns));
+        match self.judge(&entry, attempt, now_ms, stale) {
             Ok(grant) => {
                 if attempt.stage != Stage::CommandLine {
                     self.usage.note(&entry, attempt, now_ms);
@@ -199,7 +200,13 @@ impl Authenticator {
     }
 
     /// The rules that are judged on every request, cached facts or not.
-    fn judge<'a>(&self, entry: &'a Entry, attempt: &Attempt<'_>, now_ms: i64) -> Result<Grant<'a>, Reason> {
+    fn judge<'a>(
+        &self,
+        entry: &'a Entry,
+        attempt: &Attempt<'_>,
+        now_ms: i64,
+        stale: bool,
+    ) -> Result<Grant<'a>, Reason> {
         let credential = entry.verified().credential();
         credential.check_validity(now_ms)?;
         // One load, nearly always.
@@ -208,7 +215,7 @@ impl Authenticator {
             return Err(Reason::DeniedHere);
         }
         let linked = link::link(entry, attempt)?;
-        grant::grant(linked, attempt, self.settings.llm_grants)
+        grant::grant(linked, attempt, self.settings.llm_grants, stale)
     }
 
     async fn facts(
@@ -224,7 +231,7 @@ impl Authenticator {
         let found = self.cache.find(&digest, started_ns, |finding| {
             met = true;
             stale |= !self.feed.is_fresh() && self.feed.check(self.store.feed()).is_err();
-            !stale && self.holds(finding)
+            !stale && self.holds(finding, started_ns)
         });
         if stale {
             self.metrics().feed_failures.inc();
@@ -243,8 +250,14 @@ impl Authenticator {
         self.find_out(presented, asked, started_ns).await
     }
 
-    fn holds(&self, finding: &Finding) -> bool {
-        self.feed.holds(finding.vintage()) && finding.stands_at(|| self.expiry.now_ms())
+    /// Whether what was found out still stands: nothing that it rests on changed, and the host's part is young enough.
+    fn holds(&self, finding: &Finding, now_ns: u64) -> bool {
+        let may_be_used = |lease: &Lease| {
+            lease.is_current(now_ns) || self.directory.standing(lease, now_ns) != Standing::Ended
+        };
+        self.feed.holds(finding.vintage())
+            && finding.stands_at(|| self.expiry.now_ms())
+            && finding.lease().is_none_or(may_be_used)
     }
 
     /// Reads once for all who ask at the same time. What changed while it was being found out is read again, so that no
@@ -261,12 +274,12 @@ impl Authenticator {
                     let finding = self.read(presented, &asked, left).await?;
                     self.cache.keep(asked.digest, finding.clone());
                     lead.land(finding.clone());
-                    if reads > AGAIN || self.holds(&finding) {
+                    if reads > AGAIN || self.holds(&finding, self.clock.boot_ns()) {
                         return finding.into_result();
                     }
                 }
                 Turn::Follow(flight) => match within(left, flight.wait()).await {
-                    Some(Some(finding)) if self.holds(&finding) => return finding.into_result(),
+                    Some(Some(finding)) if self.holds(&finding, self.clock.boot_ns()) => return finding.into_result(),
                     // It was read before a change, or the leader went away: lead, or follow another.
                     Some(_) => {}
                     None => return Err(Reason::DeadlineExceeded.into()),
@@ -296,22 +309,31 @@ impl Authenticator {
             let Ok(objects) = self.directory.objects(linkage).await else {
                 return Err(Refused { reason: Reason::DirectoryUnavailable, known, rests_on: None });
             };
-            let position = verified.position().min(objects.position);
+            let Objects { at, lease } = objects;
+            let position = verified.position().min(at.position);
+            // What the host does not have it may have soon.
+            let until_ms = lease.as_ref().map(|lease| self.wall_ms_at(lease.fresh_until_ns()));
             let missing = |reason| {
-                let rests_on = Some(RestsOn { position, credential: Some(id), linked, until_ms: None });
+                let rests_on = Some(RestsOn { position, credential: Some(id), linked, until_ms });
                 move || Refused { reason, known, rests_on }
             };
-            let LinkedRows { tenant, app, user } = objects.row;
+            let LinkedRows { tenant, app, user } = at.row;
             let tenant = tenant.ok_or_else(missing(Reason::TenantUnknown))?;
             let app = app.ok_or_else(missing(Reason::AppUnknown))?;
             let user = user.ok_or_else(missing(Reason::UserUnknown))?;
-            Ok(Entry::new(verified, tenant, app, user, era, position, &self.feed, read_ns))
+            Ok(Entry::new(verified, tenant, app, user, lease, era, position, &self.feed, read_ns))
         };
         match within(left, reads).await {
             Some(Ok(entry)) => Ok(Finding::Good(Arc::new(entry))),
             Some(Err(refused)) => Finding::refusal(refused, era, &self.feed, read_ns).ok_or(refused),
             None => Err(Reason::DeadlineExceeded.into()),
         }
+    }
+
+    /// A moment to come of the boot clock, as expiry is judged.
+    fn wall_ms_at(&self, boot_ns: u64) -> i64 {
+        let left_ms = boot_ns.saturating_sub(self.clock.boot_ns()) / 1_000_000;
+        self.expiry.now_ms().saturating_add(i64::try_from(left_ms).unwrap_or(i64::MAX))
     }
 
     fn refuse<R>(
@@ -364,6 +386,11 @@ impl Authenticator {
             code: "clock_behind",
             text: format!("the wall clock is {} s behind what was seen before: set it right", lag_ms / 1000),
         })
+    }
+
+    /// What is wrong with the host's Service API, if something is.
+    pub fn directory_problem(&self) -> Option<Problem> {
+        self.directory.problem().map(|text| Problem { code: "service_api", text })
     }
 
     /// Entries in the verified cache.

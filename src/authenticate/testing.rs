@@ -96,7 +96,7 @@ impl World {
         let parts = Parts {
             store: shared.clone(),
             verifier: crate::verify::Verifier::new(shared, keyring.clone(), pool),
-            directory: Box::new(directory),
+            directory: Arc::new(directory),
             feed,
             cache_key: [5; 64],
             clock: clock.clone(),

@@ -123,11 +123,12 @@ fn take(credential: &mut Vec<u8>) -> Secret<CredentialText> {
 }
 
 fn granted(grant: &Grant<'_>) -> pb::AuthResponse {
+    let stale = grant.is_stale().then(|| ("stale".to_owned(), "true".to_owned()));
     pb::AuthResponse {
         authenticated: true,
         user_id: grant.user_id().to_string(),
         app_id: grant.app_id().to_string(),
-        claims: grant.claims().iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        claims: grant.claims().iter().map(|(name, value)| ((*name).to_owned(), value.clone())).chain(stale).collect(),
         error_message: String::new(),
     }
 }
