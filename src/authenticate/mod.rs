@@ -22,6 +22,7 @@ pub mod gate;
 pub mod grant;
 pub mod link;
 pub mod operators;
+mod problems;
 pub mod record;
 mod settings;
 mod suspicion;
@@ -42,12 +43,12 @@ pub use settings::Settings;
 use crate::authenticate::cache::VerifiedCache;
 use crate::authenticate::denied::DeniedHere;
 use crate::authenticate::entry::{Entry, Finding};
-use crate::authenticate::flight::{Flights, Turn};
+use crate::authenticate::flight::{Flights, Turn, within};
 use crate::authenticate::record::Recorder;
 use crate::authenticate::suspicion::Suspicion;
 use crate::authenticate::upgrade::Upgrades;
 use crate::authenticate::usage::Usage;
-use crate::clock::{Clock, ExpiryClock, WALL_CLOCK_LAG_ALARM_MS};
+use crate::clock::{Clock, ExpiryClock};
 use crate::directory::{Directory, Lease, Linkage, Objects, Standing};
 use crate::domain::denial::Class;
 use crate::domain::presented::Scheme;
@@ -252,9 +253,8 @@ impl Authenticator {
 
     /// Whether what was found out still stands: nothing that it rests on changed, and the host's part is young enough.
     fn holds(&self, finding: &Finding, now_ns: u64) -> bool {
-        let may_be_used = |lease: &Lease| {
-            lease.is_current(now_ns) || self.directory.standing(lease, now_ns) != Standing::Ended
-        };
+        let may_be_used =
+            |lease: &Lease| lease.is_current(now_ns) || self.directory.standing(lease, now_ns) != Standing::Ended;
         self.feed.holds(finding.vintage())
             && finding.stands_at(|| self.expiry.now_ms())
             && finding.lease().is_none_or(may_be_used)
@@ -379,34 +379,9 @@ impl Authenticator {
         &self.feed
     }
 
-    /// What is wrong with the wall clock, if something is (rule R8).
-    pub fn clock_problem(&self) -> Option<Problem> {
-        let lag_ms = self.expiry.lag_ms();
-        (lag_ms > WALL_CLOCK_LAG_ALARM_MS).then(|| Problem {
-            code: "clock_behind",
-            text: format!("the wall clock is {} s behind what was seen before: set it right", lag_ms / 1000),
-        })
-    }
-
-    /// What is wrong with the host's Service API, if something is.
-    pub fn directory_problem(&self) -> Option<Problem> {
-        self.directory.problem().map(|text| Problem { code: "service_api", text })
-    }
-
     /// Entries in the verified cache.
     pub fn cached(&self) -> usize {
         self.cache.len()
-    }
-}
-
-/// Runs a future that is nearly always ready at once, and makes a timer only when it is not: most
-/// cold reads never leave this thread.
-async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
-    let mut future = std::pin::pin!(future);
-    let first = std::future::poll_fn(|context| std::task::Poll::Ready(future.as_mut().poll(context))).await;
-    match first {
-        std::task::Poll::Ready(value) => Some(value),
-        std::task::Poll::Pending => tokio::time::timeout(limit, future).await.ok(),
     }
 }
 

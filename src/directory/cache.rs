@@ -4,13 +4,13 @@
 //! so that one that gives up ends nothing for the others. What was asked for before the host told of a change is not kept
 //! ([`AppCache::forget`]). A place that is given up ends its lease, so nothing rests on facts that nobody renews.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::clock::{Clock, Entropy};
+use crate::directory::condition::Condition;
 use crate::directory::lease::{Answer, Lease, Standing, Terms};
 use crate::directory::service::{HostError, HostLink};
 use crate::directory::settings::Settings;
@@ -49,6 +49,19 @@ struct State {
     row: Option<Generation>,
 }
 
+impl State {
+    /// A row that changed in the store may have changed because the host did: what is kept of it is asked for again.
+    fn met(&mut self, row: Generation) {
+        if self.row.replace(row).is_some_and(|before| before != row) {
+            self.told += 1;
+            self.failed = None;
+            if let Some(lease) = &self.lease {
+                lease.doubt();
+            }
+        }
+    }
+}
+
 /// What is known of one App.
 pub(super) struct Slot {
     app: AppId,
@@ -70,15 +83,6 @@ impl Slot {
             lease.end();
         }
     }
-}
-
-/// How the host has been.
-#[derive(Default)]
-struct Condition {
-    /// It did not answer, or not soon; until it does.
-    struggles: AtomicBool,
-    answered_ns: AtomicU64,
-    last: Mutex<Option<HostError>>,
 }
 
 /// Bounded, shared by all requests.
@@ -132,7 +136,7 @@ impl AppCache {
         for _ in 0..AGAIN {
             let (flight, stale) = {
                 let mut state = slot.state();
-                self.met(&mut state, row);
+                state.met(row);
                 let now_ns = self.clock.boot_ns();
                 let standing = state.lease.as_ref().map_or(Standing::Ended, |lease| lease.standing(now_ns));
                 let kept = state.lease.clone().filter(|_| standing != Standing::Ended);
@@ -143,7 +147,7 @@ impl AppCache {
                         }
                         return Ok((lease, Standing::Fresh));
                     }
-                    (Some(lease), _) if self.condition.struggles.load(Ordering::Acquire) => {
+                    (Some(lease), _) if self.condition.struggles() => {
                         self.refresh(&slot, &mut state, now_ns);
                         self.metrics.directory_stale.inc();
                         return Ok((lease, Standing::Stale));
@@ -163,7 +167,7 @@ impl AppCache {
                 (Some(Landed::Failed(error)), None) => return Err(error),
                 (landed, Some(lease)) => {
                     if landed.is_none() {
-                        self.condition.struggles.store(true, Ordering::Release);
+                        self.condition.is_slow();
                     }
                     self.metrics.directory_stale.inc();
                     return Ok((lease, Standing::Stale));
@@ -177,7 +181,7 @@ impl AppCache {
     /// Whether facts under a lease that is due may be used; what is to be done about it is done beside. Never waits.
     pub fn standing(self: &Arc<Self>, lease: &Lease, now_ns: u64) -> Standing {
         let standing = match lease.standing(now_ns) {
-            Standing::Stale if !self.condition.struggles.load(Ordering::Acquire) => Standing::Ended,
+            Standing::Stale if !self.condition.struggles() => Standing::Ended,
             standing => standing,
         };
         if standing == Standing::Ended {
@@ -205,7 +209,7 @@ impl AppCache {
 
     /// Another generation of the host's Service API: everything is to be fetched anew, beside the answers.
     pub fn look_again(&self) {
-        self.condition.struggles.store(false, Ordering::Release);
+        self.condition.is_another();
         for (_, slot) in &self.slots {
             let mut state = slot.state();
             state.failed = None;
@@ -226,16 +230,9 @@ impl AppCache {
         self.len() == 0
     }
 
-    /// Why the host gives no answers, as of its last call.
-    pub fn problem(&self) -> Option<HostError> {
-        let struggles = self.condition.struggles.load(Ordering::Acquire);
-        let last = self.condition.last.lock().unwrap_or_else(PoisonError::into_inner);
-        struggles.then(|| last.clone().unwrap_or(HostError::TimedOut))
-    }
-
-    /// When the host last answered, on the boot clock; 0 before it did.
-    pub fn answered_ns(&self) -> u64 {
-        self.condition.answered_ns.load(Ordering::Acquire)
+    /// How the host has been.
+    pub fn condition(&self) -> &Condition {
+        &self.condition
     }
 
     fn slot(&self, tenant: TenantId, app: AppId) -> Arc<Slot> {
@@ -252,17 +249,6 @@ impl AppCache {
         }
         self.metrics.directory_entries.set(i64::try_from(self.slots.entry_count()).unwrap_or(i64::MAX));
         slot
-    }
-
-    /// A row that changed in the store may have changed because the host did: what is kept of it is asked for again.
-    fn met(&self, state: &mut State, row: Generation) {
-        if state.row.replace(row).is_some_and(|before| before != row) {
-            state.told += 1;
-            state.failed = None;
-            if let Some(lease) = &state.lease {
-                lease.doubt();
-            }
-        }
     }
 
     /// Asks anew beside the answers, if nobody does and the last failure is a while ago.
@@ -307,30 +293,8 @@ impl AppCache {
             Err(_) => DirectoryCall::Failed,
         };
         self.metrics.directory_call(outcome, took_ns);
-        self.note(&found);
+        self.condition.note(&found, self.clock.boot_ns());
         found.map(|app| app.map_or(Answer::Absent, |app| Answer::Present(Box::new(app))))
-    }
-
-    /// How the host is, as of this call. A call that worked but could not be of use (it was forbidden, it made no sense) is
-    /// a failure like others: the answer is not known.
-    fn note<T>(&self, found: &Result<T, HostError>) {
-        let mut last = self.condition.last.lock().unwrap_or_else(PoisonError::into_inner);
-        match found {
-            Ok(_) => {
-                self.condition.answered_ns.store(self.clock.boot_ns(), Ordering::Release);
-                if self.condition.struggles.swap(false, Ordering::AcqRel) || last.take().is_some() {
-                    tracing::info!("the host's Service API answers again");
-                }
-                *last = None;
-            }
-            Err(error) => {
-                self.condition.struggles.store(true, Ordering::Release);
-                if last.as_ref() != Some(error) {
-                    tracing::warn!(%error, "Apps cannot be fetched from the host");
-                }
-                *last = Some(error.clone());
-            }
-        }
     }
 
     /// Keeps what was found, if nothing changed since it was asked for.

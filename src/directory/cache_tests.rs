@@ -1,7 +1,7 @@
 //! What is promised of freshness, with a clock in hand and a host that does as it is told.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::authenticate::record::Recorder;
@@ -205,11 +205,11 @@ async fn where_it_is_configured_facts_outlive_an_outage_for_so_long_and_no_longe
     world.pass(1);
     assert_eq!(world.holds(&lease), Standing::Ended);
     assert_eq!(world.get(7).await.unwrap_err(), HostError::Unreachable);
-    assert!(world.cache.problem().is_some());
+    assert!(world.cache.condition().problem().is_some());
     world.mood(Mood::Answers);
     world.pass(1);
     assert_eq!(world.get(7).await.unwrap().1, Standing::Fresh);
-    assert_eq!(world.cache.problem(), None);
+    assert_eq!(world.cache.condition().problem(), None);
 }
 
 #[tokio::test]

@@ -171,7 +171,10 @@ mod tests {
             ..host()
         };
         let merged = full.merged_into(row());
-        assert_eq!((merged.owner_email.as_str(), merged.owner, merged.rate_limit), ("new@acme.example", UserId::new(2), 5));
+        assert_eq!(
+            (merged.owner_email.as_str(), merged.owner, merged.rate_limit),
+            ("new@acme.example", UserId::new(2), 5)
+        );
         let grants: Vec<_> = merged.llms.iter().map(|grant| (grant.id.get(), grant.slug.as_deref())).collect();
         assert_eq!(grants, [(3, Some("gpt")), (8, None)], "a grant that the host took away is gone, a slug stays");
     }

@@ -62,7 +62,7 @@ impl Directory for HostDirectory {
     }
 
     fn problem(&self) -> Option<String> {
-        let error = self.apps.problem()?;
+        let error = self.apps.condition().problem()?;
         Some(format!(
             "{error}: Apps that are not known already are refused. Approve the scope apps.read for this plugin and push the \
              configuration; a gateway without a Studio has no such scopes: set directory.source = \"store\" there"

@@ -8,6 +8,7 @@
 //! Facts of the store end by its change feed, facts of the host by their [`Lease`].
 
 pub mod cache;
+pub mod condition;
 pub mod facts;
 pub mod gateway;
 pub mod hosted;

@@ -117,18 +117,22 @@ pub struct HostSession {
 }
 
 /// A connection that is made when it is first needed, and again if it could not be.
-pub(super) struct Line {
+#[derive(Clone)]
+pub(super) struct Line(Arc<Ends>);
+
+struct Ends {
     connect: Arc<dyn Connect>,
     channel: tokio::sync::OnceCell<Channel>,
 }
 
 impl Line {
     pub(super) fn new(connect: Arc<dyn Connect>) -> Self {
-        Self { connect, channel: tokio::sync::OnceCell::new() }
+        Self(Arc::new(Ends { connect, channel: tokio::sync::OnceCell::new() }))
     }
 
     pub(super) async fn channel(&self) -> Result<Channel, HostError> {
-        let made = self.channel.get_or_try_init(|| async { self.connect.connect().await.ok_or(HostError::Unreachable) });
+        let Ends { connect, channel } = &*self.0;
+        let made = channel.get_or_try_init(|| async { connect.connect().await.ok_or(HostError::Unreachable) });
         made.await.cloned()
     }
 }
@@ -146,13 +150,16 @@ pub struct HostLink {
 }
 
 impl HostLink {
-    /// Goes to this service from now on. Whether that is another one than before.
+    /// Goes to this service from now on, over a connection that is made at once: where connections are multiplexed a host
+    /// whose broker stream has ended gives no new ones. Whether that is another service than before. Within a runtime only.
     pub fn set(&self, session: &HostSession) -> bool {
         let ids = (session.plugin_id, session.broker_id);
         if self.current.load().as_ref().is_some_and(|now| now.ids == ids && now.runtime == session.runtime) {
             return false;
         }
         let line = Line::new(Arc::clone(&session.connect));
+        let early = line.clone();
+        tokio::spawn(async move { drop(early.channel().await) });
         let service: Arc<dyn HostService> = match session.runtime {
             HostRuntime::Microgateway => Arc::new(gateway::Gateway::new(line, session.plugin_id)),
             HostRuntime::Studio => Arc::new(studio::Studio::new(line, session.plugin_id)),
