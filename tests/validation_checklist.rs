@@ -441,6 +441,7 @@ fn v4_the_user_object_is_complete_and_the_directorys_own_for_no_host_has_a_look_
             store.ok(&["user", "set", "--tenant", TENANT, "--id", "9", "--name", "Ann Example"]);
             sleep_ms(FOLLOWS_MS).await;
             assert_eq!(user_of(&host, &key, LLM).await.user.unwrap().name, "Ann Example");
+            store.ok(&["user", "set", "--tenant", TENANT, "--id", "9", "--name", "Ann"]);
             host.unload().await;
         }
     });
