@@ -27,6 +27,8 @@ fn app(number: u32, name: &str) -> HostApp {
         monthly_budget: 0.0,
         rate_limit: None,
         llms: None,
+        tools: None,
+        datasources: None,
         namespace: None,
         metadata: BTreeMap::new(),
     }

@@ -6,7 +6,7 @@
 //! | active | store **and** host | store **and** host |
 //! | name, description, budget, metadata | host | host |
 //! | owner's address | host | store, where the host's is empty |
-//! | owner, LLM grants | store | host; slugs from the store |
+//! | owner, grants | store | host; slugs of LLMs from the store |
 //! | rate limit | host | store |
 //!
 //! Fields that a host has and an App of ours has not are found in its metadata under `host.` names.
@@ -36,6 +36,10 @@ pub struct HostApp {
     pub rate_limit: Option<i32>,
     /// The LLMs it may use; none where this host does not say.
     pub llms: Option<Vec<LlmId>>,
+    /// The tools it may use; none where this host does not say.
+    pub tools: Option<Vec<u32>>,
+    /// The datasources it may use; none where this host does not say.
+    pub datasources: Option<Vec<u32>>,
     /// The gateway namespace it belongs to; none where this host does not say.
     pub namespace: Option<String>,
     /// The host's metadata, and its further fields under `host.` names.
@@ -59,9 +63,12 @@ impl HostApp {
             owner: self.owner.or(row.owner),
             // Either may take it away, neither alone gives it.
             active: row.active && self.active,
+            host: row.host,
             monthly_budget: self.monthly_budget,
             rate_limit: self.rate_limit.unwrap_or(row.rate_limit),
             metadata: self.metadata.clone(),
+            tools: self.tools.clone().unwrap_or(row.tools),
+            datasources: self.datasources.clone().unwrap_or(row.datasources),
             llms,
             generation: row.generation,
         }
@@ -128,6 +135,9 @@ mod tests {
             monthly_budget: 1.0,
             rate_limit: 60,
             metadata: BTreeMap::from([("old".into(), "x".into())]),
+            host: crate::domain::HostState::default(),
+            tools: vec![1],
+            datasources: Vec::new(),
             llms: vec![
                 LlmGrant { id: LlmId::new(3).unwrap(), slug: Some("gpt".into()) },
                 LlmGrant { id: LlmId::new(4).unwrap(), slug: None },
@@ -147,6 +157,8 @@ mod tests {
             monthly_budget: 9.5,
             rate_limit: None,
             llms: None,
+            tools: None,
+            datasources: None,
             namespace: None,
             metadata: BTreeMap::from([("tier".into(), "gold".into())]),
         }

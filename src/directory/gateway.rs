@@ -96,6 +96,8 @@ fn app(info: pb::AppInfo) -> Option<HostApp> {
         monthly_budget: info.monthly_budget,
         rate_limit: Some(info.rate_limit_rpm),
         llms: None,
+        tools: None,
+        datasources: None,
         namespace: None,
         metadata,
     })

@@ -5,6 +5,9 @@
 //! that started this process too, over its Service API ([`gateway`], [`studio`]), behind a cache ([`cache`]) whose
 //! freshness is a promise ([`lease`]).
 //!
+//! Studio's process also keeps the store in step with its host: all Apps by [`reconcile`], what it tells of by [`told`], as
+//! [`plan`] says.
+//!
 //! Facts of the store end by its change feed, facts of the host by their [`Lease`].
 
 pub mod cache;
@@ -14,10 +17,14 @@ pub mod gateway;
 pub mod hosted;
 pub mod lease;
 pub mod local;
+pub mod plan;
+pub mod reconcile;
+mod record;
 pub mod service;
 mod settings;
 mod shares;
 pub mod studio;
+pub mod told;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -97,6 +97,8 @@ fn app(info: pb::AppInfo) -> Option<HostApp> {
         rate_limit: None,
         // An id of 0 grants nothing.
         llms: Some(info.llm_ids.iter().filter_map(|id| LlmId::new(*id)).collect()),
+        tools: Some(info.tool_ids),
+        datasources: Some(info.datasource_ids),
         namespace: Some(info.namespace),
         metadata,
     })

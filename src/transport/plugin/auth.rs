@@ -140,7 +140,7 @@ fn app(grant: &Grant<'_>) -> pb::App {
         name: app.name.clone(),
         description: app.description.clone(),
         owner_email: app.owner_email.clone(),
-        is_active: app.active,
+        is_active: app.is_active(),
         monthly_budget: app.monthly_budget,
         rate_limit: app.rate_limit,
         metadata: app.metadata.clone().into_iter().collect(),
@@ -155,7 +155,7 @@ fn user(grant: &Grant<'_>) -> pb::User {
         id: user.id.get(),
         email: user.email.clone(),
         name: user.name.clone(),
-        is_active: user.active,
+        is_active: user.is_active(),
         metadata: user.metadata.clone().into_iter().collect(),
     }
 }
