@@ -8,6 +8,10 @@ CREATE INDEX credentials_of_user ON credentials (tenant_id, user_id, created_at_
 
 CREATE INDEX handles_of_credential ON handles (row_id);
 
+CREATE INDEX links_of_issuer ON links (tenant_id, issuer, created_at_ms, id);
+
+CREATE INDEX links_of_tenant ON links (tenant_id, created_at_ms, id);
+
 CREATE UNIQUE INDEX operators_by_certificate ON operators (certificate)
   WHERE certificate IS NOT NULL AND revoked_at_ms IS NULL;
 
@@ -115,6 +119,19 @@ CREATE TABLE import_methods (
   PRIMARY KEY (method, pepper)
 ) WITHOUT ROWID;
 
+CREATE TABLE links (
+  id            BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+  tenant_id     BLOB    NOT NULL REFERENCES tenants (id),
+  issuer        TEXT    NOT NULL,
+  subject_hash  BLOB    NOT NULL CHECK (length(subject_hash) = 32),
+  app_id        INTEGER NOT NULL,
+  user_id       INTEGER NOT NULL,
+  generation    INTEGER NOT NULL,
+  row_mac       BLOB    NOT NULL CHECK (length(row_mac) = 32),
+  created_at_ms INTEGER NOT NULL,
+  UNIQUE (tenant_id, issuer, subject_hash)
+) WITHOUT ROWID;
+
 CREATE TABLE operators (
   id            BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
   name          TEXT    NOT NULL UNIQUE,
@@ -164,7 +181,7 @@ CREATE TABLE store_meta (
   realm              TEXT    NOT NULL,
   pepper_fingerprint BLOB    NOT NULL CHECK (length(pepper_fingerprint) = 16),
   created_at_ms      INTEGER NOT NULL
-, trail_epoch BLOB CHECK (trail_epoch IS NULL OR length(trail_epoch) = 16));
+, trail_epoch BLOB CHECK (trail_epoch IS NULL OR length(trail_epoch) = 16), subject_key BLOB CHECK (subject_key IS NULL OR length(subject_key) = 16));
 
 CREATE TABLE tenants (
   id            BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),

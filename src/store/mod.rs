@@ -13,6 +13,7 @@
 #[cfg(any(test, feature = "test-support"))]
 pub mod fake;
 pub mod feed;
+mod links;
 pub mod marks;
 mod record;
 pub mod sqlite;
@@ -25,6 +26,7 @@ use crate::domain::{
     Position, Tenant, TenantId, User, UserId,
 };
 
+pub use links::{LinkPlace, Links};
 pub use record::{Once, Record, RequestKey, Requests, Room};
 
 /// Why the store could not do what was asked. Says nothing about a credential's validity.
@@ -120,6 +122,8 @@ pub trait Store: Send + Sync {
     fn apps(&self) -> &dyn Apps;
     /// Users.
     fn users(&self) -> &dyn Users;
+    /// Links of outside identities.
+    fn links(&self) -> &dyn Links;
     /// Gateway credentials with their verifiers.
     fn credentials(&self) -> &dyn Credentials;
     /// Operators with their verifiers.

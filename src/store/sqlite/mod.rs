@@ -16,6 +16,7 @@ mod feed;
 pub mod guard;
 mod imports;
 mod linked;
+mod links;
 pub mod lock;
 pub mod migrate;
 mod operators;
@@ -38,12 +39,13 @@ use rusqlite::Connection;
 use crate::clock::{Clock, Entropy};
 use crate::domain::{AuditEvent, CredentialId, PepperFingerprint, Position};
 use crate::store::{
-    Apps, Audit, CommitListener, Credentials, Feed, Imports, Operators, Peppers, Requests, Store, StoreError,
+    Apps, Audit, CommitListener, Credentials, Feed, Imports, Links, Operators, Peppers, Requests, Store, StoreError,
     StoreResult, Tenants, Users,
 };
 
 pub use error::OpenError;
 pub use guard::{FileSystem, GuardError};
+pub use links::NewKeys;
 pub use migrate::MigrateError;
 
 /// The database's name in the data directory.
@@ -127,7 +129,7 @@ impl SqliteStore {
     pub fn create(
         dir: &Path,
         realm: &str,
-        pepper: PepperFingerprint,
+        keys: impl Into<NewKeys>,
         event: &AuditEvent,
         options: OpenOptions,
     ) -> Result<Self, OpenError> {
@@ -138,11 +140,13 @@ impl SqliteStore {
         migrate::up(&mut connection, &path)?;
         let mut epoch = [0; 16];
         options.entropy.fill(&mut epoch).map_err(|error| OpenError::System { what: error.to_string() })?;
+        let NewKeys { pepper, subject_key } = keys.into();
         let initialise = |connection: &mut Connection| {
             let transaction = connection.transaction()?;
             transaction.execute(
-                "INSERT INTO store_meta (id, epoch, realm, pepper_fingerprint, created_at_ms) VALUES (1, ?1, ?2, ?3, ?4)",
-                rusqlite::params![epoch, realm, pepper.0, options.clock.wall_ms()],
+                "INSERT INTO store_meta (id, epoch, realm, pepper_fingerprint, created_at_ms, subject_key) \
+                 VALUES (1, ?1, ?2, ?3, ?4, ?5)",
+                rusqlite::params![epoch, realm, pepper.0, options.clock.wall_ms(), subject_key.map(|key| key.0)],
             )?;
             transaction.execute(
                 "INSERT INTO peppers (fingerprint, added_at_ms) VALUES (?1, ?2)",
@@ -309,6 +313,9 @@ impl Store for SqliteStore {
         self
     }
     fn users(&self) -> &dyn Users {
+        self
+    }
+    fn links(&self) -> &dyn Links {
         self
     }
     fn credentials(&self) -> &dyn Credentials {
