@@ -18,6 +18,7 @@ mod places;
 pub mod plugin;
 pub mod restore;
 pub mod serve;
+pub mod subject_key;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -61,6 +62,8 @@ pub struct Settings {
     pub accepted_one_in: u32,
     /// The key that signs the audit trail; beside the database by default.
     pub audit_key: Option<PathBuf>,
+    /// The key of subject hashes; beside the database by default.
+    pub subject_key: Option<PathBuf>,
     /// How much of the trail nobody gives up over the admin RPC.
     pub audit_min_retention: std::time::Duration,
     /// A file that each checkpoint of the trail is appended to.
@@ -140,6 +143,8 @@ pub struct Opened {
     pub llm_grants: LlmGrants,
     /// The key that signs its trail.
     pub audit_key: PathBuf,
+    /// The key of its subject hashes.
+    pub subject_key: PathBuf,
 }
 
 impl Opened {
@@ -150,7 +155,8 @@ impl Opened {
         let (key, clock) = (self.audit_key.clone(), Arc::clone(&self.clock));
         let keys = audit_key::FileKeys::new(key, Arc::clone(&self.store), clock);
         let decisions = decisions::FileDecisions(self.data_dir.clone());
-        backend.with_trail_keys(Arc::new(keys)).with_decisions(Arc::new(decisions))
+        let backend = backend.with_trail_keys(Arc::new(keys)).with_decisions(Arc::new(decisions));
+        backend.with_subject_key(self.subject_key.clone())
     }
 }
 
@@ -167,12 +173,18 @@ pub fn open(settings: &Settings, kind: ProcessKind) -> Result<Opened, OpenFailur
     let state = store.peppers().list().map_err(|error| OpenFailure::System(std::io::Error::other(error)))?;
     let keyring = Arc::new(Keyring::load(pepper_source(settings, &data_dir), &state)?);
     let (llm_grants, audit_key) = (settings.authenticate.llm_grants, audit_key(settings, &data_dir));
-    Ok(Opened { store, keyring, clock, entropy, data_dir, llm_grants, audit_key })
+    let subject_key = subject_key(settings, &data_dir);
+    Ok(Opened { store, keyring, clock, entropy, data_dir, llm_grants, audit_key, subject_key })
 }
 
 /// Where this machine keeps the key that signs the audit trail.
 pub fn audit_key(settings: &Settings, data_dir: &Path) -> PathBuf {
     settings.audit_key.clone().unwrap_or_else(|| data_dir.join(crate::audit::key::FILE_NAME))
+}
+
+/// Where this machine keeps the key of subject hashes.
+pub fn subject_key(settings: &Settings, data_dir: &Path) -> PathBuf {
+    settings.subject_key.clone().unwrap_or_else(|| data_dir.join(crate::verify::subject::FILE_NAME))
 }
 
 /// Where this machine keeps its peppers.
