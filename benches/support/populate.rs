@@ -144,6 +144,9 @@ fn app_row(tenant: TenantId, id: AppId) -> App {
         monthly_budget: 0.0,
         rate_limit: 0,
         metadata: std::collections::BTreeMap::new(),
+        host: latchkey::domain::HostState::default(),
+        tools: Vec::new(),
+        datasources: Vec::new(),
         llms: vec![LlmGrant { id: LlmId::new(3).expect("an id"), slug: Some("gpt".into()) }],
         generation: Generation(1),
     }
@@ -156,6 +159,7 @@ fn user_row(tenant: TenantId, id: UserId) -> User {
         email: "ann@acme.example".into(),
         name: "Ann".into(),
         active: true,
+        host: latchkey::domain::HostState::default(),
         metadata: std::collections::BTreeMap::new(),
         generation: Generation(1),
     }

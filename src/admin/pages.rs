@@ -3,7 +3,7 @@
 use crate::admin::authority::{Act, Scope};
 use crate::admin::credentials::KeyFilter;
 use crate::admin::{Admin, AdminResult};
-use crate::domain::{App, AppId, Credential, CredentialId, Operator, Tenant, User, UserId};
+use crate::domain::{App, AppId, Credential, CredentialId, HostSync, Operator, Tenant, UnclaimedApp, User, UserId};
 use crate::store::{Page, StoreResult};
 
 /// Rows taken from the store at once.
@@ -95,6 +95,21 @@ impl Admin {
         let weight = |row: &App| 256 + row.description.len() + metadata(&row.metadata) + row.llms.len() * 32;
         let list = |page: &_| permit.store().apps().list(tenant.id, page);
         collect(page, list, |row| row.id, |row| Ok(permit.owns(row)), weight)
+    }
+
+    /// Apps of the host that no tenant has, in the order of ids, and when the store was last brought in step with the host.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn list_unclaimed_apps(
+        &self,
+        page: Page<AppId>,
+    ) -> AdminResult<(Listed<UnclaimedApp, AppId>, Option<HostSync>)> {
+        let permit = self.permit(Act::ReadAll)?;
+        let copy = permit.store().host_copy();
+        let weight = |row: &UnclaimedApp| 128 + row.name.len();
+        let listed = collect(page, |page| copy.list_unclaimed(page), |row| row.id, |_| Ok(true), weight)?;
+        Ok((listed, copy.last_sync()?))
     }
 
     /// Users of a tenant, in the order of ids.

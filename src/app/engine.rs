@@ -12,10 +12,13 @@ use crate::authenticate::record::Recorder;
 use crate::authenticate::upgrade::Upgrades;
 use crate::authenticate::usage::{self, Usage};
 use crate::authenticate::{Authenticator, Gate, Parts, Problem};
-use crate::clock::{EntropyError, ExpiryClock};
+use tokio::runtime::Handle;
+
+use crate::clock::{Clock, Entropy, EntropyError, ExpiryClock};
 use crate::directory::cache::AppCache;
 use crate::directory::hosted::HostDirectory;
 use crate::directory::local::LocalDirectory;
+use crate::directory::reconcile::Reconciler;
 use crate::directory::{Directory, HostLink};
 use crate::domain::Position;
 use crate::store::feed::{ChangeFeed, POLL};
@@ -35,6 +38,9 @@ pub struct Engine {
     pub backend: Backend,
     /// What is known of Apps from the host; none where no host is asked.
     pub apps: Option<Arc<AppCache>>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
     decisions: Arc<DecisionLog>,
     stop: Arc<AtomicBool>,
     replaced: Arc<AtomicBool>,
@@ -108,7 +114,18 @@ impl Engine {
         let hasher = Hasher::Pool(Arc::clone(authenticator.pool()));
         let backend = opened.backend().with_retention(settings.audit_min_retention).with_hasher(hasher);
         let backend = backend.with_portal_rules(settings.portal_rules.clone());
-        Ok(Self { authenticator, backend, apps, decisions, stop, replaced })
+        let (store, clock, entropy) =
+            (Arc::clone(&opened.store) as _, Arc::clone(&opened.clock), Arc::clone(&opened.entropy));
+        Ok(Self { authenticator, backend, apps, store, clock, entropy, decisions, stop, replaced })
+    }
+
+    /// What keeps the store in step with the host over this link, once it is told which namespaces are whose and from where to
+    /// ask; none where no host is asked.
+    pub fn reconciler(&self, link: &Arc<HostLink>) -> Option<impl FnOnce(Vec<(String, String)>, Handle) -> Reconciler> {
+        let cache = self.apps.clone()?;
+        let (store, link) = (Arc::clone(&self.store), Arc::clone(link));
+        let clocks = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        Some(move |namespaces, runtime| Reconciler::new(store, link, cache, clocks, namespaces, runtime))
     }
 
     /// Whether another file is where the store was (rule R9): everything is denied until it is opened anew.

@@ -1,24 +1,29 @@
 //! What every serving process is: a gate that denies until its engine runs, and the engine.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::runtime::Handle;
 
 use crate::admin::Backend;
 use crate::app::engine::{self, Engine};
+use crate::app::keep::Keeper;
 use crate::app::{OpenFailure, Settings};
 use crate::authenticate::record::Recorder;
 use crate::authenticate::{Gate, Health, Problem};
 use crate::clock::{Clock as _, SystemClock};
 use crate::directory::cache::AppCache;
-use crate::directory::{HostLink, HostSession};
+use crate::directory::told::Told;
+use crate::directory::{HostLink, HostRuntime, HostSession};
 use crate::domain::Reason;
 use crate::store::sqlite::ProcessKind;
 use crate::telemetry::metrics::Metrics;
 
 /// How often a replaced store is looked for.
 const LOOK: Duration = Duration::from_millis(500);
+/// Things that the host told of and that wait for a store, at most.
+const MOST_MISSED: usize = 10_000;
 /// How long a flush beside serving may take.
 const FLUSH_LIMIT: Duration = Duration::from_millis(800);
 
@@ -30,6 +35,12 @@ pub(super) struct Hosted {
     link: Arc<HostLink>,
     /// What is known from it, while a store is open.
     apps: ArcSwapOption<AppCache>,
+    /// Where calls to it are made from.
+    runtime: OnceLock<Handle>,
+    /// Keeps the store in step with it, where it is Studio's.
+    keeper: ArcSwapOption<Keeper>,
+    /// What it told of while no store was open.
+    missed: Mutex<Vec<Told>>,
     /// What administers the open store; none while there is none.
     backend: ArcSwapOption<Backend>,
     /// What the store was last opened with, once it was.
@@ -50,6 +61,9 @@ impl Hosted {
             engine: Mutex::default(),
             link: Arc::default(),
             apps: ArcSwapOption::empty(),
+            runtime: OnceLock::new(),
+            keeper: ArcSwapOption::empty(),
+            missed: Mutex::default(),
             backend: ArcSwapOption::empty(),
             opened_with: Mutex::default(),
             said: Mutex::default(),
@@ -95,11 +109,13 @@ impl Hosted {
         self.service.store(Arc::new(settings.service.clone()));
         // What came before is gone first: one process has one engine on a store.
         self.backend.store(None);
+        self.keeper.store(None);
         drop(engine.take());
         let host = (self.kind == ProcessKind::Plugin).then(|| Arc::clone(&self.link));
         match engine::open_gate(&self.gate, settings, self.kind, problems.clone(), host) {
             Ok(started) => {
                 self.apps.store(started.apps.clone());
+                self.keep_in_step(&started, settings);
                 tracing::info!(data_dir = ?settings.data_dir.as_deref().unwrap_or("".as_ref()), "the store is open");
                 self.backend.store(Some(Arc::new(started.backend.clone())));
                 *engine = Some(started);
@@ -113,8 +129,38 @@ impl Hosted {
         }
     }
 
-    /// Where the host's Service API is from now on; none where it has none.
+    /// Begins to keep the store in step, if the host is Studio. Failing costs that alone.
+    fn keep_in_step(&self, engine: &Engine, settings: &Settings) {
+        let is_studio = self.link.runtime() == Some(HostRuntime::Studio);
+        let (Some(runtime), Some(reconciler)) =
+            (self.runtime.get(), is_studio.then(|| engine.reconciler(&self.link)).flatten())
+        else {
+            return;
+        };
+        let reconciler = reconciler(settings.directory.namespaces.clone(), runtime.clone());
+        let (link, denied) = (Arc::clone(&self.link), Arc::clone(self.gate.denied()));
+        let missed = std::mem::take(&mut *self.missed.lock().unwrap_or_else(PoisonError::into_inner));
+        match Keeper::start(reconciler, link, denied, settings.directory.reconcile, runtime, missed) {
+            Ok(keeper) => self.keeper.store(Some(Arc::new(keeper))),
+            Err(error) => tracing::error!(%error, "the store will not be kept in step with the host"),
+        }
+    }
+
+    /// Takes what the host told of.
+    pub(super) async fn told(&self, told: Told) {
+        if let Some(keeper) = self.keeper.load_full() {
+            return keeper.told(told).await;
+        }
+        // Nothing else will tell of it again: kept for when a store is open.
+        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        if missed.len() < MOST_MISSED {
+            missed.push(told);
+        }
+    }
+
+    /// Where the host's Service API is from now on; none where it has none. Within the runtime only.
     pub(super) fn reach(&self, service: Option<&HostSession>) {
+        let _ = self.runtime.set(Handle::current());
         match service {
             Some(service) if self.link.set(service) => {
                 if let Some(apps) = &*self.apps.load() {

@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod engine;
 mod hosted;
 pub mod init;
+mod keep;
 pub mod office;
 pub mod peppers;
 mod places;

@@ -17,7 +17,7 @@ use crate::store::sqlite::ProcessKind;
 use crate::telemetry::log::{self, Format};
 use crate::transport::go_plugin::end::Ending;
 use crate::transport::go_plugin::{Environment, serve};
-use crate::transport::plugin::lifecycle::{HostRuntime, HostSession, Lifecycle};
+use crate::transport::plugin::lifecycle::{HostRuntime, HostSession, Lifecycle, Told};
 use crate::transport::{Deps, Pages, routes};
 
 /// How long after a failure the store is tried again: what was mended works without a restart.
@@ -167,6 +167,10 @@ impl Lifecycle for Arc<Process> {
 
     fn session(&self, service: HostSession) {
         self.hosted.reach(Some(&service));
+    }
+
+    fn told(&self, told: Told) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.hosted.told(told))
     }
 
     fn runtime(&self) -> Option<HostRuntime> {

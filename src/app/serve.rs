@@ -19,7 +19,7 @@ use crate::transport::go_plugin::end::Ending;
 use crate::transport::go_plugin::handshake::Address;
 use crate::transport::go_plugin::listener::{self, Bound, ListenError, ServerTls};
 use crate::transport::go_plugin::serve::{self, ServeError};
-use crate::transport::plugin::lifecycle::{HostRuntime, HostSession, Lifecycle};
+use crate::transport::plugin::lifecycle::{HostRuntime, HostSession, Lifecycle, Told};
 use crate::transport::tls_files::{TlsFileError, TlsFiles};
 use crate::transport::tls_watch::{self, Served};
 use crate::transport::{Deps, routes};
@@ -225,6 +225,9 @@ impl Lifecycle for Server {
     }
 
     fn session(&self, _: HostSession) {}
+    fn told(&self, _: Told) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
 
     fn runtime(&self) -> Option<HostRuntime> {
         None

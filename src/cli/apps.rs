@@ -3,13 +3,14 @@
 use clap::Subcommand;
 
 use crate::cli::Outcome;
+use crate::cli::client::Client;
 use crate::cli::context::Context;
 use crate::cli::mask::Mask;
 use crate::cli::output::{self, Listing, PAGE};
 use crate::cli::parse;
 use crate::domain::{AppId, LlmGrant, UserId};
 use crate::pb::admin::v1 as pb;
-use crate::transport::admin::views::AppView;
+use crate::transport::admin::views::{AppView, UnclaimedView};
 
 #[derive(clap::Args)]
 pub(super) struct Which {
@@ -55,11 +56,14 @@ pub(super) enum AppCommand {
         #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
         active: bool,
     },
-    /// List a tenant's Apps
+    /// List a tenant's Apps, or those of the host that no tenant has
     List {
         /// The tenant
-        #[arg(long)]
-        tenant: String,
+        #[arg(long, required_unless_present = "unclaimed")]
+        tenant: Option<String>,
+        /// Apps of the host that no tenant has, as Studio's plugin found them
+        #[arg(long, conflicts_with = "tenant")]
+        unclaimed: bool,
     },
     /// Show one
     Show {
@@ -146,15 +150,17 @@ pub(super) fn run(context: &Context, command: AppCommand) -> Outcome {
                 monthly_budget,
                 rate_limit,
                 metadata: metadata.into_iter().collect(),
-                etag: String::new(),
+                ..pb::App::default()
             };
             let request = pb::CreateAppRequest { app: Some(new), request_id };
             let made = client.ask(async |rpc| rpc.create_app(request).await)?;
             context.tell_replayed(made.replayed);
             made.app.unwrap_or_default()
         }
-        AppCommand::List { tenant } => {
-            let mut listing = Listing::new(context, &["app_id", "name", "owner_email", "active", "llms"]);
+        AppCommand::List { tenant: None, .. } => return unclaimed(context, &mut client),
+        AppCommand::List { tenant: Some(tenant), .. } => {
+            let mut listing =
+                Listing::new(context, &["app_id", "name", "owner_email", "active", "host_active", "llms"]);
             client.pages(
                 async |rpc, page_token| {
                     let tenant = tenant.clone();
@@ -199,6 +205,7 @@ pub(super) fn run(context: &Context, command: AppCommand) -> Outcome {
                 rate_limit: mask.take("rate_limit", rate_limit),
                 metadata: mask.take("metadata", metadata.map(|pairs| pairs.into_iter().collect())),
                 etag,
+                ..pb::App::default()
             };
             let request = pb::UpdateAppRequest { app: Some(new), update_mask: mask.done()?, request_id };
             client.ask(async |rpc| rpc.update_app(request).await)?
@@ -212,4 +219,17 @@ pub(super) fn run(context: &Context, command: AppCommand) -> Outcome {
         }
     };
     output::one(context, &AppView::from(app))
+}
+
+/// Apps of the host that no tenant has.
+fn unclaimed(context: &Context, client: &mut Client) -> Outcome {
+    let mut listing = Listing::new(context, &["app_id", "name", "namespace", "owner_user_id", "active"]);
+    client.pages(
+        async |rpc, page_token| {
+            rpc.list_unclaimed_apps(pb::ListUnclaimedAppsRequest { page_size: PAGE, page_token }).await
+        },
+        |page| (page.apps, page.next_page_token),
+        |app| listing.add(&UnclaimedView::from(app)),
+    )?;
+    listing.finish("unclaimed Apps")
 }

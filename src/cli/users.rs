@@ -84,7 +84,7 @@ pub(super) fn run(context: &Context, command: UserCommand) -> Outcome {
     let user = match command {
         UserCommand::Add { which, email, name, metadata, active } => {
             let (tenant, user_id, metadata) = (which.tenant, which.id.get(), metadata.into_iter().collect());
-            let new = pb::User { tenant, user_id, email, name, active, metadata, etag: String::new() };
+            let new = pb::User { tenant, user_id, email, name, active, metadata, ..pb::User::default() };
             let request = pb::CreateUserRequest { user: Some(new), request_id };
             let made = client.ask(async |rpc| rpc.create_user(request).await)?;
             context.tell_replayed(made.replayed);
@@ -116,6 +116,7 @@ pub(super) fn run(context: &Context, command: UserCommand) -> Outcome {
                 active: mask.take("active", active),
                 metadata: mask.take("metadata", metadata.map(|pairs| pairs.into_iter().collect())),
                 etag,
+                ..pb::User::default()
             };
             let request = pb::UpdateUserRequest { user: Some(new), update_mask: mask.done()?, request_id };
             client.ask(async |rpc| rpc.update_user(request).await)?

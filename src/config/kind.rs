@@ -26,6 +26,8 @@ pub enum Kind {
     Header,
     /// Users of this machine and what they may do, separated by commas; may be empty.
     Peers,
+    /// Gateway namespaces and the tenants that have them, separated by commas; may be empty.
+    Namespaces,
 }
 
 impl Kind {
@@ -42,6 +44,7 @@ impl Kind {
             Self::Networks => networks(value).map(|_| value.to_owned()),
             Self::Header => is_token(value).then(|| value.to_owned()),
             Self::Peers => peers(value).map(|_| value.to_owned()),
+            Self::Namespaces => namespaces(value).map(|_| value.to_owned()),
         }
     }
 
@@ -55,6 +58,7 @@ impl Kind {
             Self::List => "texts separated by commas".to_owned(),
             Self::Networks => "ranges of addresses such as 10.0.0.0/8, separated by commas".to_owned(),
             Self::Header => "the name of an HTTP header".to_owned(),
+            Self::Namespaces => "pairs such as eu=acme, each namespace once, separated by commas".to_owned(),
             Self::Peers => {
                 "user ids such as 1001, each once, with =owner, =issuer or =auditor (the default), separated by commas"
                     .to_owned()
@@ -67,7 +71,13 @@ impl Kind {
         match self {
             Self::Bool => "boolean",
             Self::Number { .. } => "number",
-            Self::Path | Self::Word(_) | Self::List | Self::Networks | Self::Header | Self::Peers => "string",
+            Self::Path
+            | Self::Word(_)
+            | Self::List
+            | Self::Networks
+            | Self::Header
+            | Self::Peers
+            | Self::Namespaces => "string",
         }
     }
 }
@@ -93,6 +103,19 @@ pub(super) fn peers(value: &str) -> Option<Vec<(u32, Role)>> {
         peers.push((uid, Role::parse(role.trim_start())?));
     }
     Some(peers)
+}
+
+/// Namespaces and slugs of tenants. One that stands twice is most often a mistake.
+pub(super) fn namespaces(value: &str) -> Option<Vec<(String, String)>> {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for item in value.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+        let (namespace, tenant) = item.split_once('=').map(|(namespace, tenant)| (namespace.trim(), tenant.trim()))?;
+        if namespace.is_empty() || tenant.is_empty() || pairs.iter().any(|(listed, _)| listed == namespace) {
+            return None;
+        }
+        pairs.push((namespace.to_owned(), tenant.to_owned()));
+    }
+    Some(pairs)
 }
 
 /// A token of RFC 9110 section 5.6.2.

@@ -3,7 +3,7 @@
 //! `docs/CONFIG.md`, `latchkey config default` and the host's form are made from this table.
 
 pub use crate::config::kind::Kind;
-pub(super) use crate::config::kind::{networks, peers};
+pub(super) use crate::config::kind::{namespaces, networks, peers};
 
 /// Who may set a setting (rule R2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -167,6 +167,20 @@ pub static SETTINGS: &[Setting] = &[
         default: "0",
         scope: Scope::LocalOnly,
         doc: "Seconds that older facts are used while the host does not answer, counted and marked `stale`. 0 refuses instead.",
+    },
+    Setting {
+        key: "directory.reconcile_seconds",
+        kind: number(0, 86_400),
+        default: "60",
+        scope: Scope::LocalOnly,
+        doc: "How often Studio's plugin compares the store with all Apps of Studio, besides what Studio tells of; 0 never does.",
+    },
+    Setting {
+        key: "directory.namespaces",
+        kind: Kind::Namespaces,
+        default: "",
+        scope: Scope::LocalOnly,
+        doc: "Which tenant has the Apps of a gateway namespace, as namespace=tenant, separated by commas: Studio's plugin then claims them by itself. Apps of other namespaces are listed for whoever may claim them.",
     },
     Setting {
         key: "directory.entries",

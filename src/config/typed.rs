@@ -79,6 +79,8 @@ impl Config {
                 ask_host: values.get("directory.source") == "host",
                 ttl: Duration::from_secs(number("directory.ttl_seconds")),
                 max_stale: Duration::from_secs(number("directory.max_stale_seconds")),
+                reconcile: Duration::from_secs(number("directory.reconcile_seconds")),
+                namespaces: crate::config::table::namespaces(values.get("directory.namespaces")).unwrap_or_default(),
                 entries: number("directory.entries"),
                 timeout: Duration::from_millis(number("directory.timeout_ms")),
                 ..crate::directory::Settings::default()

@@ -206,14 +206,13 @@ impl Reconciler {
     /// As [`Reconciler::run`].
     pub fn one(&self, id: AppId) -> Result<(), ReconcileError> {
         let service = self.link.service().ok_or(ReconcileError::NoHost)?;
-        let found = self.ask(service.app(id))?;
-        let changes = match found {
-            Some(app) => self.planned(&[app], &self.namespaces()?)?,
-            None => {
-                let rows = self.store.host_copy().claimed(&[id])?;
-                let gone = rows.iter().flat_map(|row| self.gone(row));
-                gone.chain(std::iter::once(HostChange::Forget(id)).filter(|_| rows.is_empty())).collect()
-            }
+        let changes = if let Some(app) = self.ask(service.app(id))? {
+            self.planned(&[app], &self.namespaces()?)?
+        } else {
+            let copy = self.store.host_copy();
+            let gone = copy.claimed(&[id])?.iter().flat_map(|row| self.gone(row)).collect::<Vec<_>>();
+            let forgotten = copy.unclaimed(&[id])?.into_iter().map(|row| HostChange::Forget(row.id));
+            gone.into_iter().chain(forgotten).collect()
         };
         self.write(changes)?;
         Ok(())
@@ -248,7 +247,7 @@ impl Reconciler {
             match self.store.tenants().by_slug(slug)? {
                 Some(tenant) => drop(found.insert(namespace.clone(), tenant.id)),
                 None => {
-                    tracing::warn!(namespace, tenant = slug, "directory.namespaces names a tenant that is not there")
+                    tracing::warn!(namespace, tenant = slug, "directory.namespaces names a tenant that is not there");
                 }
             }
         }
@@ -268,6 +267,11 @@ impl Reconciler {
         }
         std::thread::sleep(Duration::from_nanos(self.clock.boot_ns().saturating_sub(started_ns)).min(PATIENCE));
         Ok(())
+    }
+
+    /// The second, for who counts what comes in one.
+    pub fn second(&self) -> u64 {
+        self.clock.boot_ns() / 1_000_000_000
     }
 
     pub(super) fn generation(&self) -> Generation {

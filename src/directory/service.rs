@@ -92,7 +92,14 @@ pub trait HostService: Send + Sync {
     fn app(&self, id: AppId) -> HostFuture<'_, Option<HostApp>>;
     /// A page of all Apps, active or not, counted from 1, of [`PAGE`] at most.
     fn apps(&self, page: u32) -> HostFuture<'_, HostPage>;
+    /// Ids of Apps that change from now on, as the host's bus tells of them: lossy, and any plugin may forge one.
+    fn app_events(&self) -> HostFuture<'_, AppEvents> {
+        Box::pin(std::future::ready(Err(HostError::Failed { code: tonic::Code::Unimplemented })))
+    }
 }
+
+/// Ids of Apps, until the stream ends.
+pub type AppEvents = Pin<Box<dyn tokio_stream::Stream<Item = AppId> + Send>>;
 
 /// Apps of a page: the most that Studio gives.
 pub const PAGE: u32 = 100;

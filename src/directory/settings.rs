@@ -13,6 +13,10 @@ pub struct Settings {
     pub max_stale: Duration,
     /// How long it is known that the host has no such App.
     pub absent_ttl: Duration,
+    /// How often the store is compared with all Apps of Studio; zero never does.
+    pub reconcile: Duration,
+    /// Slugs of tenants, by the gateway namespaces whose Apps are theirs.
+    pub namespaces: Vec<(String, String)>,
     /// Most Apps kept.
     pub entries: u64,
     /// The longest that one call may take. Requests wait no longer than their own deadline.
@@ -26,6 +30,8 @@ impl Default for Settings {
             ttl: Duration::from_secs(30),
             max_stale: Duration::ZERO,
             absent_ttl: Duration::from_secs(5),
+            reconcile: Duration::from_secs(60),
+            namespaces: Vec::new(),
             entries: 20_000,
             timeout: Duration::from_secs(10),
         }

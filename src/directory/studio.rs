@@ -1,14 +1,21 @@
 //! Studio's Service API (host contract 4.2, 4.5): the only place that tells what an App may use.
 
+use tokio_stream::StreamExt as _;
 use tonic::Code;
 
 use crate::directory::facts::{self, HostApp};
-use crate::directory::service::{HostError, HostFuture, HostPage, HostService, Line, PAGE};
+use crate::directory::service::{AppEvents, HostError, HostFuture, HostPage, HostService, Line, PAGE};
 use crate::domain::{AppId, LlmId, UserId};
 use crate::pb::full::ai_studio_management as pb;
 use crate::pb::full::ai_studio_management::ai_studio_management_service_client::AiStudioManagementServiceClient as Client;
+use crate::pb::full::plugin_events as events;
+use crate::pb::full::plugin_events::plugin_event_service_client::PluginEventServiceClient as EventClient;
 
 const SCOPE: &str = "apps.read";
+/// What Studio tells of Apps (host contract 4.7).
+const TOPICS: [&str; 4] = ["system.app.created", "system.app.updated", "system.app.deleted", "system.app.approved"];
+/// Events that are larger are not read.
+const MAX_EVENT: usize = 1 << 20;
 
 /// The Studio that started this process.
 pub struct Studio {
@@ -36,6 +43,25 @@ impl Studio {
         };
         let app = answer.app.and_then(app).ok_or(HostError::Nonsense { what: "no App" })?;
         if app.id == id { Ok(Some(app)) } else { Err(HostError::Nonsense { what: "another App" }) }
+    }
+
+    /// One stream for each topic: a wildcard there is not, and whoever takes all is sent every secret that passes.
+    async fn subscribe(&self) -> Result<AppEvents, HostError> {
+        let mut topics = Vec::new();
+        for topic in TOPICS {
+            let request = events::SubscribeRequest {
+                topic: topic.to_owned(),
+                subscribe_all: false,
+                plugin_id: self.plugin_id.to_string(),
+            };
+            let stream = EventClient::new(self.line.channel().await?).subscribe(request).await;
+            let stream = stream.map_err(|status| HostError::of(&status, "the event bus"))?.into_inner();
+            // An error ends it, as an end does: whoever listens begins anew.
+            let ids = stream.map_while(Result::ok).filter_map(|event| app_of(&event.payload));
+            topics.push(Box::pin(ids.map(Some).chain(tokio_stream::once(None))));
+        }
+        // What one of them misses nobody knows: all end with it.
+        Ok(Box::pin(futures::stream::select_all(topics).map_while(|id| id)))
     }
 
     async fn list(&self, page: u32) -> Result<HostPage, HostError> {
@@ -71,6 +97,20 @@ impl HostService for Studio {
     fn apps(&self, page: u32) -> HostFuture<'_, HostPage> {
         Box::pin(self.list(page))
     }
+
+    fn app_events(&self) -> HostFuture<'_, AppEvents> {
+        Box::pin(self.subscribe())
+    }
+}
+
+/// What an event is about. Its payload may hold secrets of the App: nothing else of it is read (hazard H20).
+fn app_of(payload: &[u8]) -> Option<AppId> {
+    #[derive(serde::Deserialize)]
+    struct About {
+        object_id: u32,
+    }
+    let payload = Some(payload).filter(|payload| payload.len() <= MAX_EVENT)?;
+    AppId::new(serde_json::from_slice::<About>(payload).ok()?.object_id)
 }
 
 /// None of what makes no sense.

@@ -100,6 +100,7 @@ const TABLE: &[Entry] = &[
     ("DeleteApp", UnboundOwner, |w| {
         pb::DeleteAppRequest { tenant: w.tenant(), app_id: 12, ..Default::default() }.encode_to_vec()
     }),
+    ("ListUnclaimedApps", UnboundReader, |_| pb::ListUnclaimedAppsRequest::default().encode_to_vec()),
     ("CreateUser", UnboundOwner, |w| {
         let user = pb::User { user_id: 1_000 + w.number, ..user(w) };
         pb::CreateUserRequest { user: Some(user), ..Default::default() }.encode_to_vec()

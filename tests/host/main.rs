@@ -30,6 +30,7 @@ mod life;
 mod peppers;
 mod portal;
 mod pre_auth;
+mod reconcile;
 mod session;
 mod start;
 mod studio;

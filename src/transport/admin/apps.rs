@@ -23,6 +23,10 @@ pub(super) fn message(tenant: &str, app: App) -> pb::App {
         rate_limit: app.rate_limit,
         metadata: app.metadata,
         etag: convert::etag(app.generation),
+        host_active: app.host.active,
+        host_gone_at: app.host.gone_at_ms.map(convert::timestamp),
+        tool_ids: app.tools,
+        datasource_ids: app.datasources,
     }
 }
 
@@ -64,6 +68,25 @@ pub(super) fn list(_: &Desk, admin: &Admin, q: pb::ListAppsRequest) -> AdminResu
     let next_page_token = listing.token(listed.next.as_ref());
     let apps = listed.rows.into_iter().map(|app| message(&q.tenant, app)).collect();
     Ok(pb::ListAppsResponse { apps, next_page_token })
+}
+
+pub(super) fn unclaimed(
+    _: &Desk,
+    admin: &Admin,
+    q: pb::ListUnclaimedAppsRequest,
+) -> AdminResult<pb::ListUnclaimedAppsResponse> {
+    let listing = Listing::of("ListUnclaimedApps", &[]);
+    let (listed, synced) = admin.list_unclaimed_apps(listing.page(q.page_size, &q.page_token)?)?;
+    let next_page_token = listing.token(listed.next.as_ref());
+    let apps = listed.rows.into_iter().map(|app| pb::UnclaimedApp {
+        app_id: app.id.get(),
+        name: app.name,
+        namespace: app.namespace,
+        owner_user_id: app.owner.map_or(0, UserId::get),
+        active: app.active,
+    });
+    let synced_at = synced.map(|sync| convert::timestamp(sync.finished_at_ms));
+    Ok(pb::ListUnclaimedAppsResponse { apps: apps.collect(), next_page_token, synced_at })
 }
 
 /// Whether an update switches it off or on.

@@ -115,6 +115,7 @@ asks! {
         TestCredentialRequest ExportCredentialsRequest GetOperatorRequest ListOperatorsRequest ListAuditEventsRequest
         StreamAuditEventsRequest VerifyAuditTrailRequest ExportAuditTrailRequest CreateAuditCheckpointRequest
         GetAuditPublicKeyRequest ListDecisionsRequest GetLinkRequest ListLinksRequest
+        ListUnclaimedAppsRequest
 }
 
 impl Desk {
@@ -319,6 +320,7 @@ service! {
     create_app: CreateAppRequest => CreateAppResponse = apps::create;
     get_app: GetAppRequest => App = apps::get;
     list_apps: ListAppsRequest => ListAppsResponse = apps::list;
+    list_unclaimed_apps: ListUnclaimedAppsRequest => ListUnclaimedAppsResponse = apps::unclaimed;
     create_user: CreateUserRequest => CreateUserResponse = users::create;
     get_user: GetUserRequest => User = users::get;
     list_users: ListUsersRequest => ListUsersResponse = users::list;

@@ -9,9 +9,10 @@ use crate::transport::admin::page::Listing;
 use crate::transport::admin::urgent::Effect;
 
 pub(super) fn message(tenant: &str, user: User) -> pb::User {
-    let User { id, email, name, active, metadata, generation, .. } = user;
+    let User { id, email, name, active, metadata, generation, host, .. } = user;
     let (tenant, etag) = (tenant.to_owned(), convert::etag(generation));
-    pb::User { tenant, user_id: id.get(), email, name, active, metadata, etag }
+    let (host_active, host_gone_at) = (host.active, host.gone_at_ms.map(convert::timestamp));
+    pb::User { tenant, user_id: id.get(), email, name, active, metadata, etag, host_active, host_gone_at }
 }
 
 pub(super) fn create(_: &Desk, admin: &Admin, q: pb::CreateUserRequest) -> AdminResult<pb::CreateUserResponse> {

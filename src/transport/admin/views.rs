@@ -76,6 +76,10 @@ pub struct AppView {
     rate_limit: i32,
     metadata: BTreeMap<String, String>,
     etag: String,
+    host_active: bool,
+    host_gone_at: Option<String>,
+    tool_ids: Vec<u32>,
+    datasource_ids: Vec<u32>,
 }
 
 impl From<pb::App> for AppView {
@@ -93,7 +97,28 @@ impl From<pb::App> for AppView {
             rate_limit: a.rate_limit,
             metadata: a.metadata,
             etag: a.etag,
+            host_active: a.host_active,
+            host_gone_at: moment(a.host_gone_at),
+            tool_ids: a.tool_ids,
+            datasource_ids: a.datasource_ids,
         }
+    }
+}
+
+/// An App of the host that no tenant has.
+#[derive(Serialize)]
+pub struct UnclaimedView {
+    app_id: u32,
+    name: String,
+    namespace: String,
+    owner_user_id: Option<u32>,
+    active: bool,
+}
+
+impl From<pb::UnclaimedApp> for UnclaimedView {
+    fn from(app: pb::UnclaimedApp) -> Self {
+        let pb::UnclaimedApp { app_id, name, namespace, owner_user_id, active } = app;
+        Self { app_id, name, namespace, owner_user_id: Some(owner_user_id).filter(|id| *id != 0), active }
     }
 }
 
@@ -107,12 +132,15 @@ pub struct UserView {
     active: bool,
     metadata: BTreeMap<String, String>,
     etag: String,
+    host_active: bool,
+    host_gone_at: Option<String>,
 }
 
 impl From<pb::User> for UserView {
     fn from(user: pb::User) -> Self {
-        let pb::User { tenant, user_id, email, name, active, metadata, etag } = user;
-        Self { tenant, user_id, email, name, active, metadata, etag }
+        let pb::User { tenant, user_id, email, name, active, metadata, etag, host_active, host_gone_at } = user;
+        let host_gone_at = moment(host_gone_at);
+        Self { tenant, user_id, email, name, active, metadata, etag, host_active, host_gone_at }
     }
 }
 

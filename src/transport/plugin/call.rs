@@ -8,8 +8,7 @@ use crate::pb::slim::plugin as pb;
 use crate::transport::Pages;
 use crate::transport::admin::pages::{HealthView, MetricsView, Page, Payload, Text, Way, find};
 use crate::transport::go_plugin::PeerInfo;
-use crate::transport::plugin::lifecycle::HostRuntime;
-use crate::transport::plugin::{PluginService, is_host, unsupported};
+use crate::transport::plugin::{PluginService, unsupported};
 
 /// No such method.
 const NO_METHOD: &str = "method not available";
@@ -35,8 +34,7 @@ fn given(mut text: Text) -> String {
 impl PluginService {
     /// The pages, for the host that has them.
     fn pages(&self, peer: Option<PeerInfo>) -> Option<&Pages> {
-        let is_studio = || self.deps.lifecycle.runtime() == Some(HostRuntime::Studio);
-        self.deps.pages.as_ref().filter(|_| is_host(peer) && is_studio())
+        self.deps.pages.as_ref().filter(|_| self.is_studio(peer))
     }
 
     pub(super) async fn on_call(&self, peer: Option<PeerInfo>, request: pb::CallRequest) -> pb::CallResponse {

@@ -1,9 +1,11 @@
 //! Initialize, Ping, Shutdown: answered at once, because hosts hold a lock meanwhile (hazards H8 and H23).
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::time::Duration;
 
 use crate::authenticate::Health;
+pub use crate::directory::told::Told;
 pub use crate::directory::{HostRuntime, HostSession};
 use crate::pb::slim::plugin as pb;
 use crate::transport::go_plugin::{PeerInfo, Surface};
@@ -15,6 +17,8 @@ pub trait Lifecycle: Send + Sync {
     fn initialise(&self, config: BTreeMap<String, String>, runtime: HostRuntime, service: Option<HostSession>);
     /// It said again where that is.
     fn session(&self, service: HostSession);
+    /// Studio told of something: written when this is over, or denied here and written later.
+    fn told(&self, told: Told) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
     /// Which host that was; none before, and where no host started us.
     fn runtime(&self) -> Option<HostRuntime>;
     /// A host is leaving: what is buffered may be written out, in the background.

@@ -5,6 +5,8 @@
 
 use serde_json::json;
 
+use crate::transport::plugin::hooks::HOOKS;
+
 /// The scope that each Service API method needs (host contract 4.2 and 4.3).
 pub const SCOPES: &[(&str, &str)] =
     &[("get_app", "apps.read"), ("list_apps", "apps.read"), ("get_llm", "llms.read"), ("list_llms", "llms.read")];
@@ -19,10 +21,10 @@ pub fn json() -> String {
         "version": env!("CARGO_PKG_VERSION"),
         "name": "Latchkey",
         "description": "Multi-tenant authentication with an embedded credential store",
-        "capabilities": { "hooks": ["auth", "pre_auth", "studio_ui"], "primary_hook": "auth" },
+        "capabilities": { "hooks": ["auth", "pre_auth", "studio_ui", "object_hooks"], "primary_hook": "auth" },
         "permissions": {
             "services": SERVICES,
-            "object_hooks": [],
+            "object_hooks": object_hooks(),
             "rpc": ["call"],
             "ui": ["sidebar.register", "route.register"],
         },
@@ -40,6 +42,12 @@ pub fn json() -> String {
         "assets": ["/ui/admin.js", "/assets/icon.svg"],
     })
     .to_string()
+}
+
+/// The hooks that are asked for, each to be approved.
+fn object_hooks() -> Vec<String> {
+    let each = HOOKS.iter().flat_map(|(kind, hooks)| hooks.iter().map(move |hook| format!("{kind}.{hook}")));
+    each.collect()
 }
 
 #[cfg(test)]

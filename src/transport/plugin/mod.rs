@@ -1,7 +1,7 @@
 //! `plugin.PluginService`, as the hosts' contract has it: one file for each thing it does.
 //!
 //! [`intake`] stands before it and keeps bodies out; [`auth`] and [`pre_auth`] answer gateways, [`client_address`] says whose request it is; [`lifecycle`],
-//! [`service_api`], [`session`] and [`call`] answer the host itself; [`unsupported`] answers for every hook that we do not serve. The
+//! [`service_api`], [`session`], [`hooks`] and [`call`] answer the host itself; [`unsupported`] answers for every hook that we do not serve. The
 //! trait implementation below only passes on.
 
 pub mod assets;
@@ -9,6 +9,7 @@ pub mod auth;
 pub mod call;
 pub mod client_address;
 pub mod config_provider;
+pub mod hooks;
 pub mod intake;
 pub mod lifecycle;
 pub mod manifest;
@@ -163,12 +164,13 @@ impl pb::plugin_service_server::PluginService for PluginService {
     }
     async fn get_object_hook_registrations(
         &self,
-        _: Request<pb::GetObjectHookRegistrationsRequest>,
+        request: Request<pb::GetObjectHookRegistrationsRequest>,
     ) -> Answer<pb::GetObjectHookRegistrationsResponse> {
-        ok(pb::GetObjectHookRegistrationsResponse::default())
+        ok(self.hooks(peer(&request)))
     }
-    async fn handle_object_hook(&self, _: Request<pb::ObjectHookRequest>) -> Answer<pb::ObjectHookResponse> {
-        ok(unsupported::object_allowed())
+    async fn handle_object_hook(&self, request: Request<pb::ObjectHookRequest>) -> Answer<pb::ObjectHookResponse> {
+        let peer = peer(&request);
+        ok(self.caught(self.on_hook(peer, request.into_inner()), unsupported::object_allowed).await)
     }
     async fn execute_scheduled_task(
         &self,

@@ -11,7 +11,7 @@ use crate::authenticate::{Gate, Health};
 use crate::domain::denial::UNAVAILABLE;
 use crate::transport::go_plugin::broker::Wiring;
 use crate::transport::go_plugin::environment::Environment;
-use crate::transport::plugin::lifecycle::{HostRuntime, HostSession, Lifecycle};
+use crate::transport::plugin::lifecycle::{HostRuntime, HostSession, Lifecycle, Told};
 use pb::plugin_service_server::PluginService as _;
 
 struct Still;
@@ -21,6 +21,9 @@ impl Lifecycle for Still {
         panic!("on purpose");
     }
     fn session(&self, _: HostSession) {}
+    fn told(&self, _: Told) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
     fn runtime(&self) -> Option<HostRuntime> {
         None
     }
