@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use crate::admin::{Admin, AdminError, AdminResult, Decisions, PortalRules, TrailKeys, not_found};
 use crate::clock::{Clock, Entropy};
+use crate::directory::Directory;
+use crate::directory::local::LocalDirectory;
 use crate::domain::event::Actor;
 use crate::domain::{
     App, AppId, Credential, CredentialId, Generation, LlmGrants, Operator, Role, Tenant, TenantId, User, UserId,
@@ -140,6 +142,10 @@ pub struct Backend {
     pub(super) trail_keys: Option<Arc<dyn TrailKeys>>,
     pub(super) decisions: Option<Arc<dyn Decisions>>,
     pub(super) hasher: Hasher,
+    /// Whom the checklist asks for Apps and Users: whoever requests ask.
+    pub(super) directory: Arc<dyn Directory>,
+    /// The version of the store's schema, for reports.
+    pub(super) schema_version: u32,
 }
 
 impl Backend {
@@ -151,6 +157,7 @@ impl Backend {
         entropy: Arc<dyn Entropy>,
         llm_grants: LlmGrants,
     ) -> Self {
+        let directory = Arc::new(LocalDirectory::new(Arc::clone(&store)));
         Self {
             store,
             keyring,
@@ -162,6 +169,8 @@ impl Backend {
             trail_keys: None,
             decisions: None,
             hasher: Hasher::Here,
+            directory,
+            schema_version: 0,
         }
     }
 
@@ -194,6 +203,18 @@ impl Backend {
     #[must_use]
     pub fn with_decisions(self, decisions: Arc<dyn Decisions>) -> Self {
         Self { decisions: Some(decisions), ..self }
+    }
+
+    /// Apps and Users as requests see them.
+    #[must_use]
+    pub fn with_directory(self, directory: Arc<dyn Directory>) -> Self {
+        Self { directory, ..self }
+    }
+
+    /// Of a store with this schema.
+    #[must_use]
+    pub fn with_schema_version(self, schema_version: u32) -> Self {
+        Self { schema_version, ..self }
     }
 
     /// The use cases, for one caller.

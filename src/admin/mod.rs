@@ -7,6 +7,7 @@
 mod apps;
 pub mod audit_log;
 pub mod authority;
+pub mod checklist;
 mod credentials;
 mod decisions;
 mod explain;

@@ -13,6 +13,7 @@ use crate::authenticate::upgrade::Upgrades;
 use crate::authenticate::usage::{self, Usage};
 use crate::authenticate::{Authenticator, Gate, Parts, Problem};
 use crate::clock::{EntropyError, ExpiryClock};
+use crate::directory::Directory;
 use crate::directory::local::LocalDirectory;
 use crate::domain::Position;
 use crate::store::feed::{ChangeFeed, POLL};
@@ -74,10 +75,11 @@ impl Engine {
         let pool = ArgonPool::start(settings.argon_threads, settings.argon_queue).map_err(OpenFailure::System)?;
         let mut cache_key = [0; 64];
         opened.entropy.fill(&mut cache_key).map_err(|error: EntropyError| system(&error))?;
+        let directory: Arc<dyn Directory> = Arc::new(LocalDirectory::new(Arc::clone(&store)));
         let parts = Parts {
             store: Arc::clone(&store),
             verifier: Verifier::new(Arc::clone(&store), Arc::clone(&opened.keyring), pool),
-            directory: Box::new(LocalDirectory::new(Arc::clone(&store))),
+            directory: Arc::clone(&directory),
             feed: Arc::clone(&feed),
             cache_key,
             clock: Arc::clone(&opened.clock),
@@ -99,7 +101,7 @@ impl Engine {
         watch(feed, store, told, Arc::clone(metrics), signs).map_err(OpenFailure::System)?;
         let hasher = Hasher::Pool(Arc::clone(authenticator.pool()));
         let backend = opened.backend().with_retention(settings.audit_min_retention).with_hasher(hasher);
-        let backend = backend.with_portal_rules(settings.portal_rules.clone());
+        let backend = backend.with_portal_rules(settings.portal_rules.clone()).with_directory(directory);
         Ok(Self { authenticator, backend, decisions, stop, replaced })
     }
 

@@ -14,6 +14,7 @@
 
 pub mod attempt;
 pub mod cache;
+pub mod claims;
 pub mod denied;
 pub mod entry;
 pub mod explain;
@@ -70,7 +71,7 @@ pub enum Decision<'a> {
 pub struct Authenticator {
     store: Arc<dyn Store>,
     verifier: Verifier,
-    directory: Box<dyn Directory>,
+    directory: Arc<dyn Directory>,
     cache: VerifiedCache,
     flights: Flights<Finding>,
     suspicion: Suspicion,
@@ -91,7 +92,7 @@ pub struct Parts {
     /// Proves them.
     pub verifier: Verifier,
     /// Finds App and User.
-    pub directory: Box<dyn Directory>,
+    pub directory: Arc<dyn Directory>,
     /// Which cached facts still hold. Must be the store's commit listener.
     pub feed: Arc<ChangeFeed>,
     /// Keys the cache's digests; random bytes of this process alone, as long as a block of the MAC.

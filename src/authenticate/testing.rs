@@ -55,6 +55,10 @@ impl Directory for ScriptedDirectory {
         }
         self.local.objects(linkage)
     }
+
+    fn source(&self) -> &'static str {
+        self.local.source()
+    }
 }
 
 /// Everything that tests hold in their hands.
@@ -96,7 +100,7 @@ impl World {
         let parts = Parts {
             store: shared.clone(),
             verifier: crate::verify::Verifier::new(shared, keyring.clone(), pool),
-            directory: Box::new(directory),
+            directory: Arc::new(directory),
             feed,
             cache_key: [5; 64],
             clock: clock.clone(),

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use crate::directory::{Directory, DirectoryError, Linkage, ObjectsFuture};
 use crate::store::Store;
 
+/// The name of this source.
+pub const SOURCE: &str = "store";
+
 /// Answers from the store: one snapshot, read inline.
 pub struct LocalDirectory {
     store: Arc<dyn Store>,
@@ -22,5 +25,9 @@ impl Directory for LocalDirectory {
         let Linkage { tenant, app, user } = linkage;
         let rows = self.store.credentials().linked(tenant, app, user);
         Box::pin(std::future::ready(rows.map_err(|error| DirectoryError { source: error.into() })))
+    }
+
+    fn source(&self) -> &'static str {
+        SOURCE
     }
 }

@@ -41,4 +41,6 @@ pub trait Directory: Send + Sync {
     /// are absent. The position is that of the oldest snapshot used, so that a later change ends what is
     /// cached of the answer.
     fn objects(&self, linkage: Linkage) -> ObjectsFuture<'_>;
+    /// Whose word it is, for people and reports: [`local::SOURCE`] for the store's own tables.
+    fn source(&self) -> &'static str;
 }

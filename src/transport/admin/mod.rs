@@ -8,6 +8,7 @@
 
 mod apps;
 mod audit;
+mod checklist;
 pub mod convert;
 mod credentials;
 mod door;
@@ -108,7 +109,7 @@ asks! {
     with CreateTenantRequest UpdateTenantRequest SuspendTenantRequest ResumeTenantRequest CreateAppRequest UpdateAppRequest
         DeleteAppRequest CreateUserRequest UpdateUserRequest DeleteUserRequest IssueCredentialRequest
         UpdateCredentialRequest RotateCredentialRequest RevokeCredentialRequest CreateOperatorRequest
-        RevokeOperatorRequest RotateAuditKeyRequest PruneAuditTrailRequest ImportOptions;
+        RevokeOperatorRequest RotateAuditKeyRequest PruneAuditTrailRequest RunChecklistRequest ImportOptions;
     without GetHealthRequest GetCallerRequest GetTenantRequest ListTenantsRequest GetAppRequest ListAppsRequest
         GetUserRequest ListUsersRequest GetCredentialRequest ListCredentialsRequest ExplainCredentialRequest
         TestCredentialRequest ExportCredentialsRequest GetOperatorRequest ListOperatorsRequest ListAuditEventsRequest
@@ -262,6 +263,7 @@ macro_rules! service {
             "export_credentials",
             "stream_audit_events",
             "export_audit_trail",
+            "run_checklist",
             $(stringify!($name),)+
             $(stringify!($taking),)+
         ];
@@ -272,6 +274,7 @@ macro_rules! service {
             type ExportCredentialsStream = Stream<pb::ExportCredentialsResponse>;
             type StreamAuditEventsStream = Stream<pb::AuditEvent>;
             type ExportAuditTrailStream = Stream<pb::ExportAuditTrailResponse>;
+            type RunChecklistStream = Stream<pb::RunChecklistResponse>;
 
             async fn import_credentials(
                 &self,
@@ -296,6 +299,12 @@ macro_rules! service {
                 request: Request<pb::ExportAuditTrailRequest>,
             ) -> Result<Response<Self::ExportAuditTrailStream>, Status> {
                 self.exporting_trail(request)
+            }
+            async fn run_checklist(
+                &self,
+                request: Request<pb::RunChecklistRequest>,
+            ) -> Result<Response<Self::RunChecklistStream>, Status> {
+                self.checking(request)
             }
             $(async fn $name(&self, request: Request<pb::$request>) -> Result<Response<pb::$response>, Status> {
                 self.unary(stringify!($name), request, $run).await
