@@ -313,3 +313,7 @@ mod lifecycle_tests;
 #[cfg(test)]
 #[path = "peppers_tests.rs"]
 mod peppers_tests;
+
+#[cfg(test)]
+#[path = "checklist_tests.rs"]
+mod checklist_tests;

@@ -108,7 +108,7 @@ pub struct Report {
     pub directory: String,
     /// Which of the host's programs runs this process, where that is known.
     pub host_runtime: Option<String>,
-    /// The machine's setting `auth.llm_grants`: `required`, or `unchecked` where a tenant may say so.
+    /// The machine's setting `auth.llm_grants`: `required`, or `tenant` where a tenant may say that none is needed.
     pub llm_grants: String,
     /// Credentials in force that were found.
     pub population: u64,

@@ -92,12 +92,14 @@ fn show(context: &Context, report: &Report) -> Outcome {
 }
 
 fn summarise(context: &Context, report: &Report) {
-    let Report { population, checked, not_usable, ended_meanwhile, .. } = report;
+    let Report { population, checked, not_usable, ended_meanwhile, directory, .. } = report;
     let of = match &report.tenants {
         None => "all tenants".to_owned(),
         Some(slugs) => slugs.join(", "),
     };
-    let mut text = format!("{checked} of {population} credentials in force of {of} checked");
+    let mut text = format!(
+        "{checked} of {population} credentials in force of {of} checked, with Apps and Users as the {directory} has them"
+    );
     if *not_usable > 0 {
         text += &format!(", {not_usable} of suspended tenants left out");
     }
@@ -107,7 +109,8 @@ fn summarise(context: &Context, report: &Report) {
     context.tell(&output::plain(&text));
     match report.status {
         Status::NotChecked if *checked == 0 => {
-            context.tell("No credential was there to be checked: that is no pass. Issue one, or look at another tenant.");
+            context
+                .tell("No credential was there to be checked: that is no pass. Issue one, or look at another tenant.");
         }
         Status::NotChecked => context.tell("A claim could be judged for none of them: that is no pass."),
         Status::Pass | Status::Fail => {}

@@ -19,6 +19,7 @@ mod command_line;
 mod desk;
 mod raw;
 mod streams;
+mod table;
 mod tls;
 mod urgent;
 mod walk;

@@ -268,6 +268,39 @@ fn r18_wrong_tokens_read_alike_and_after_ten_a_right_one_is_not_looked_at() {
 }
 
 #[test]
+fn r18_the_page_runs_the_checklist_on_a_sample_of_its_tenants_and_says_so() {
+    run(60, async {
+        let store = two_tenants();
+        let (mine, theirs) = (store.issue(OTHER_APP, USER), store.issue_for("globex", 20, 21, &[]));
+        store.issue(APP, USER);
+        store.set_app_active(OTHER_APP, false);
+        let host = TestHost::start(page(&store, "acme", "auditor")).await;
+        let begun = std::time::Instant::now();
+        let answer = ask(&host, "run_checklist", json!({})).await;
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "the host holds a lock: {:?}", begun.elapsed());
+        let report = &answer["report"];
+        assert_eq!((&report["tenants"], &report["population"]), (&json!(["acme"]), &json!(2)), "{answer}");
+        assert_eq!((&report["sample"], &report["host_runtime"]), (&json!(200), &json!("studio")));
+        assert_eq!((&report["status"], &report["run_by"]), (&json!("fail"), &json!("studio")));
+        assert_eq!(report["claims"][0]["offenders"][0]["credential_id"], mine.id, "{answer}");
+        assert!(!answer.to_string().contains(&theirs.id), "{answer}");
+        let says = answer["says"].as_str().unwrap();
+        assert!(says.contains("sample") && says.contains("among all 2 in force"), "{says}");
+        // Kept as it is, it verifies anywhere.
+        let file = store.data.with_file_name("report.json");
+        std::fs::write(&file, answer["file"].as_str().unwrap()).unwrap();
+        let told = store.ok(&["checklist", "--verify", file.to_str().unwrap(), "--output", "json"]);
+        assert_eq!(serde_json::from_str::<Value>(&told).unwrap()["genuine"], true);
+        assert_eq!(refusal(&host, "run_checklist", json!({ "tenant": "globex" })).await, "NOT_FOUND");
+        assert_eq!(refusal(&host, "run_checklist", json!({ "sample": 201 })).await, "INVALID");
+        let session = raised(&host, &store.operator_token).await;
+        let all = ask(&host, "run_checklist", json!({ "session": session, "sample": 3 })).await;
+        assert_eq!((&all["report"]["population"], &all["report"]["checked"]), (&json!(3), &json!(3)), "{all}");
+        host.unload().await;
+    });
+}
+
+#[test]
 fn what_describe_shows_is_what_is_taken_and_answered() {
     run(60, async {
         let store = two_tenants();
@@ -312,6 +345,7 @@ fn what_describe_shows_is_what_is_taken_and_answered() {
             ("revoke_credential", by_id),
             ("list_audit_events", json!({})),
             ("list_operators", json!({ "session": session })),
+            ("run_checklist", json!({ "tenant": TENANT, "sample": 5 })),
             ("lower", json!({ "session": session })),
         ] {
             let described = method(name);

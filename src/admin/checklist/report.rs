@@ -6,11 +6,19 @@ use crate::admin::checklist::{Checklist, ChecklistRequest};
 use crate::admin::{Admin, AdminResult};
 use crate::audit::report::{REPORT_VERSION, Report, Signature, Status, file, message};
 use crate::clock::rfc3339;
-use crate::domain::{Tenant, hex};
+use crate::domain::{LlmGrants, Tenant, hex};
 
 /// Said of a report that nobody signed.
 const NO_KEY: &str = "no key that signs the audit trail is here";
 const KEY_UNREADABLE: &str = "the key that signs the audit trail cannot be read; the log of the process says why";
+
+/// As the setting of this machine has it.
+const fn llm_grants(local: LlmGrants) -> &'static str {
+    match local {
+        LlmGrants::Required => "required",
+        LlmGrants::Unchecked => "tenant",
+    }
+}
 
 impl Admin {
     pub(super) fn report(
@@ -47,7 +55,7 @@ impl Admin {
             tenants,
             directory: self.backend.directory.source().to_owned(),
             host_runtime: request.host_runtime.map(str::to_owned),
-            llm_grants: self.backend.llm_grants.as_str().to_owned(),
+            llm_grants: llm_grants(self.backend.llm_grants).to_owned(),
             population: tally.population,
             population_complete: tally.complete,
             not_usable: tally.not_usable,
