@@ -15,6 +15,8 @@ use crate::domain::event::Actor;
 use crate::store::{LinkedRows, Store as _};
 
 type Spoil = fn(&mut LinkedRows);
+/// The claims that fail, and why.
+type Failing<'a> = &'a [(&'a str, &'a str)];
 
 /// The store's own, and what becomes of its answers.
 struct Other {
@@ -64,7 +66,7 @@ fn v3_v4_what_a_directory_leaves_out_of_an_object_is_found() {
     let world = world();
     world.admin.issue_key("acme", &request()).unwrap();
     let everything = ChecklistRequest::default();
-    let cases: [(&str, Spoil, &[(&str, &str)]); 8] = [
+    let cases: [(&str, Spoil, Failing<'_>); 8] = [
         ("store", |_| {}, &[]),
         ("store", |rows| rows.app.as_mut().unwrap().owner_email.clear(), &[("V3", "app_incomplete")]),
         ("store", |rows| rows.user.as_mut().unwrap().name.clear(), &[("V4", "user_incomplete")]),

@@ -19,7 +19,7 @@ fn each_condition_counts_against_the_claim_that_it_is_of_whatever_else_is_wrong(
         (Some(Reason::AppUnknown), |rows| rows.app = None),
         (Some(Reason::AppInactive), |rows| rows.app.as_mut().unwrap().active = false),
         (Some(Reason::AppUnknown), |rows| {
-            rows.app.as_mut().unwrap().tenant = crate::domain::TenantId::from_bytes([9; 16])
+            rows.app.as_mut().unwrap().tenant = crate::domain::TenantId::from_bytes([9; 16]);
         }),
     ];
     const USERS: &[(Option<Reason>, Spoil)] = &[

@@ -97,16 +97,12 @@ fn summarise(context: &Context, report: &Report) {
         None => "all tenants".to_owned(),
         Some(slugs) => slugs.join(", "),
     };
-    let mut text = format!(
+    let mut parts = vec![format!(
         "{checked} of {population} credentials in force of {of} checked, with Apps and Users as the {directory} has them"
-    );
-    if *not_usable > 0 {
-        text += &format!(", {not_usable} of suspended tenants left out");
-    }
-    if *ended_meanwhile > 0 {
-        text += &format!(", {ended_meanwhile} ended meanwhile");
-    }
-    context.tell(&output::plain(&text));
+    )];
+    parts.extend((*not_usable > 0).then(|| format!("{not_usable} of suspended tenants left out")));
+    parts.extend((*ended_meanwhile > 0).then(|| format!("{ended_meanwhile} ended meanwhile")));
+    context.tell(&output::plain(&parts.join("; ")));
     match report.status {
         Status::NotChecked if *checked == 0 => {
             context

@@ -39,8 +39,8 @@ impl Reservoir {
             entropy.fill(&mut self.random)?;
         }
         let rest = self.random.len().saturating_sub(8);
-        let bits = self.random.split_off(rest).iter().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
-        Ok(u64::try_from(u128::from(bits) * u128::from(end) >> 64).unwrap_or(0))
+        let bits = self.random.split_off(rest).iter().fold(0_u64, |bits, byte| (bits << 8) | u64::from(*byte));
+        Ok(u64::try_from((u128::from(bits) * u128::from(end)) >> 64).unwrap_or(0))
     }
 
     pub(super) fn chosen(&self) -> &[(TenantId, CredentialId)] {
