@@ -216,6 +216,21 @@ fn each_claim_broken_alone_fails_alone_and_names_the_key() {
 }
 
 #[test]
+fn a_row_that_does_not_read_as_a_credential_is_no_pass() {
+    let store = TestStore::new();
+    let key = store.issue(APP, USER);
+    store.issue(APP, USER);
+    let here = row(&store, &key);
+    sql(&store, &format!("UPDATE credentials SET app_id = 0 WHERE {here}"));
+    let output = store.run(&["checklist", "--output", "json"]);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "nothing is said of the others either");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("list credentials"), "{said}");
+    sql(&store, &format!("UPDATE credentials SET app_id = 7 WHERE {here}"));
+    assert_eq!(checklist(&store, &[]).0, Some(0));
+}
+
+#[test]
 fn an_app_and_a_user_that_both_are_wrong_fail_both_claims() {
     let store = TestStore::new();
     let key = store.issue(OTHER_APP, OTHER_USER);

@@ -82,13 +82,19 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Whether it must end now.
+    /// Whether enough rows were looked at, or it is late: the rest is left out.
     fn is_over(&mut self) -> bool {
-        let Some(Bounds { rows, within }) = self.bounds else { return false };
+        let enough = self.bounds.is_some_and(|bounds| self.tally.looked_at >= bounds.rows);
+        self.tally.complete &= !enough;
+        enough || self.is_late()
+    }
+
+    /// Whether nothing more is to be begun.
+    fn is_late(&mut self) -> bool {
         let gone = self.admin.backend.clock.boot_ns().saturating_sub(self.began_ns);
-        let over = self.tally.looked_at >= rows || u128::from(gone) >= within.as_nanos();
-        self.tally.complete &= !over;
-        over
+        let late = self.bounds.is_some_and(|bounds| u128::from(gone) >= bounds.within.as_nanos());
+        self.tally.complete &= !late;
+        late
     }
 
     /// Between two parts: whether the caller still may, and listens.
@@ -132,11 +138,7 @@ impl Run<'_> {
             if at % CHUNK as usize == 0 {
                 self.pause()?;
             }
-            // The walk was bounded by rows; here time is what counts.
-            let rows = std::mem::replace(&mut self.tally.looked_at, 0);
-            let over = self.is_over();
-            self.tally.looked_at = rows;
-            if over {
+            if self.is_late() {
                 return Ok(());
             }
             match self.permit.store().credentials().by_id(*tenant, *id)? {

@@ -15,6 +15,8 @@ use crate::pb::admin::v1 as pb;
 
 /// Credentials that are named on the line of a claim; the report has more.
 const NAMED: usize = 3;
+/// Credentials between two lines of how far it is.
+const TELL: u64 = 50_000;
 
 #[derive(clap::Args)]
 pub(super) struct ChecklistArgs {
@@ -45,17 +47,17 @@ fn check(context: &Context, args: ChecklistArgs) -> Outcome {
     let request = pb::RunChecklistRequest { sample: args.sample.unwrap_or(0), tenant, request_id };
     let text = client.run(async |rpc| {
         let mut answers = rpc.run_checklist(request).await?.into_inner();
-        let mut far = false;
+        let mut told = 0;
         while let Some(answer) = answers.message().await? {
             if answer.done {
-                if far {
+                if told > 0 {
                     context.progress("\n");
                 }
                 return Ok(answer.report);
             }
-            // The first of many.
-            if answer.looked_at > 0 {
-                far = true;
+            // Now and then, of a run that lasts.
+            if answer.looked_at + answer.checked >= told + TELL {
+                told = answer.looked_at + answer.checked;
                 context.progress(&format!("{} looked at, {} judged", answer.looked_at, answer.checked));
             }
         }
