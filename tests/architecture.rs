@@ -49,7 +49,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "directory",
         ],
     ),
-    ("config", &["verify", "app", "authenticate", "transport", "telemetry", "domain", "secret"]),
+    ("config", &["verify", "app", "authenticate", "directory", "transport", "telemetry", "domain", "secret"]),
     ("plugin_client", &["pb", "secret", "clock"]),
     (
         "cli",

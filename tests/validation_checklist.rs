@@ -1,6 +1,6 @@
-//! The validation checklist that the plugin is built from, executed through the real binary: V1, V2 and V5 on the
-//! embedded directory. Each claim has its negative controls, and each control its proof that the same
-//! credential passes without it. V3 and V4 come with the host's Service API.
+//! The validation checklist that the plugin is built from, executed through the real binary under both hosts. Each claim has
+//! its negative controls, and each control its proof that the same credential passes without it. More of V1 and V3 over the
+//! Service API is in `tests/host/directory.rs`; the same through go-plugin itself in `tests/host-go/cases_directory.go`.
 #![allow(
     missing_docs,
     clippy::pedantic,
@@ -351,5 +351,98 @@ fn h7_app_activity_and_llm_grant_are_judged_here_on_every_request() {
         sleep_ms(FOLLOWS_MS).await;
         host.must_refuse(&key.text, LLM, "an inactive App, from the cache").await;
         host.unload().await;
+    });
+}
+
+/// Under each host.
+fn hosts(store: &TestStore) -> [Setup; 2] {
+    [Setup::on(store).quiet(), Setup::on(store).quiet().studio()]
+        .map(|setup| setup.env("LATCHKEY_DIRECTORY__TTL_SECONDS", "1"))
+}
+
+#[test]
+fn v1_an_app_that_the_host_does_not_know_is_refused_whatever_the_store_says() {
+    run(60, async {
+        let store = TestStore::new();
+        let key = store.issue(OTHER_APP, USER);
+        for setup in hosts(&store) {
+            let host = TestHost::launch(setup).await;
+            host.fakes.remove(OTHER_APP);
+            let mut host = host;
+            host.begin().await;
+            refused(&host, &key, "an App that the host does not have").await;
+            assert!(host.fakes.called("GetApp") >= 1, "it was asked");
+            host.unload().await;
+        }
+        let host = TestHost::start(Setup::on(&store)).await;
+        accepted(&host, &key, "where the host has it").await;
+        host.unload().await;
+    });
+}
+
+#[test]
+fn v3_the_app_object_is_fetched_once_for_all_who_ask_and_again_after_its_time() {
+    run(60, async {
+        let store = TestStore::new();
+        let key = store.issue(APP, USER);
+        for setup in hosts(&store) {
+            let host = TestHost::start(setup).await;
+            host.fakes.delay(std::time::Duration::from_millis(50));
+            let asked = (0..64).map(|_| app_of(&host, &key, LLM));
+            let apps = futures::future::join_all(asked).await;
+            assert!(
+                apps.iter().all(|answer| answer.app.as_ref().is_some_and(|app| app.description.contains("has it")))
+            );
+            assert_eq!(host.fakes.called("GetApp"), 1, "one fetch for all");
+            assert!(app_of(&host, &key, LLM).await.success);
+            assert_eq!(host.fakes.called("GetApp"), 1, "none within its time");
+            sleep_ms(1_100).await;
+            host.fakes.change(APP, |app| app.name = "Renamed".to_owned());
+            assert_eq!(app_of(&host, &key, LLM).await.app.unwrap().name, "Renamed");
+            assert_eq!(host.fakes.called("GetApp"), 2, "one after it");
+            host.unload().await;
+        }
+    });
+}
+
+#[test]
+fn v3_with_the_host_down_it_is_stale_within_the_bound_and_refused_after_it() {
+    run(60, async {
+        let store = TestStore::new();
+        let key = store.issue(APP, USER);
+        for setup in hosts(&store) {
+            let host = TestHost::start(setup.env("LATCHKEY_DIRECTORY__MAX_STALE_SECONDS", "2")).await;
+            assert!(app_of(&host, &key, LLM).await.success);
+            host.fakes.fail(tonic::Code::Unavailable, "down");
+            sleep_ms(1_300).await;
+            assert!(app_of(&host, &key, LLM).await.success, "older than its time, within the bound");
+            sleep_ms(1_900).await;
+            assert!(app_of(&host, &key, LLM).await.app.is_none(), "after the bound");
+            host.must_refuse(&key.text, LLM, "after the bound").await;
+            host.fakes.mend();
+            sleep_ms(1_000).await;
+            assert!(app_of(&host, &key, LLM).await.success, "the host is back");
+            host.unload().await;
+        }
+    });
+}
+
+#[test]
+fn v4_the_user_object_is_complete_and_the_directorys_own_for_no_host_has_a_look_up() {
+    run(60, async {
+        let store = TestStore::new();
+        let key = store.issue(APP, USER);
+        for setup in hosts(&store) {
+            let host = TestHost::start(setup).await;
+            let answer = user_of(&host, &key, LLM).await;
+            let user = answer.user.expect("the User");
+            assert_eq!((user.id, user.email.as_str(), user.name.as_str()), (USER, "ann@acme.example", "Ann"));
+            assert!(user.is_active);
+            store.ok(&["user", "set", "--tenant", TENANT, "--id", "9", "--name", "Ann Example"]);
+            sleep_ms(FOLLOWS_MS).await;
+            assert_eq!(user_of(&host, &key, LLM).await.user.unwrap().name, "Ann Example");
+            store.ok(&["user", "set", "--tenant", TENANT, "--id", "9", "--name", "Ann"]);
+            host.unload().await;
+        }
     });
 }

@@ -20,6 +20,7 @@ pub fn start(data: &Path) -> (Opened, Engine) {
         dev: true,
         pepper_file: None,
         pepper_source: None,
+        directory: latchkey::directory::Settings::default(),
         authenticate: latchkey::authenticate::Settings::default(),
         argon_threads: 1,
         argon_queue: 8,

@@ -6,7 +6,7 @@ use crate::admin::authority::{Act, Permit, check_etag};
 use crate::admin::limits::{self, invalid};
 use crate::admin::{Admin, AdminError, AdminResult, not_found, record, retrying, take};
 use crate::domain::event::DetailKey;
-use crate::domain::{Action, App, AppId, Generation, LlmGrant, Subject, Tenant, UserId};
+use crate::domain::{Action, App, AppId, Generation, HostState, LlmGrant, Subject, Tenant, UserId};
 use crate::store::StoreError;
 
 /// An App to be claimed.
@@ -116,6 +116,9 @@ impl Admin {
                 owner_email,
                 owner: new.owner,
                 active: new.active,
+                host: HostState::default(),
+                tools: Vec::new(),
+                datasources: Vec::new(),
                 monthly_budget: new.monthly_budget,
                 rate_limit: new.rate_limit,
                 metadata,

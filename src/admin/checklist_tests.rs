@@ -8,8 +8,9 @@ use super::tests::{request, world};
 use super::*;
 use crate::admin::checklist::{Bounds, ChecklistRequest};
 use crate::audit::report::{Report, Status};
+use crate::directory::lease::{Answer, Terms};
 use crate::directory::local::LocalDirectory;
-use crate::directory::{Directory, DirectoryError, Linkage, ObjectsFuture};
+use crate::directory::{Directory, DirectoryError, HostApp, Lease, Linkage, ObjectsFuture};
 use crate::domain::Role;
 use crate::domain::event::Actor;
 use crate::store::{LinkedRows, Store as _};
@@ -25,6 +26,27 @@ struct Other {
     /// None does not answer.
     spoil: Option<Spoil>,
     asked: Arc<dyn Fn() + Send + Sync>,
+    /// When a host's answer may no longer be used.
+    ends_ns: u64,
+}
+
+/// What a host says of an App.
+fn host(linkage: Linkage) -> HostApp {
+    HostApp {
+        id: linkage.app,
+        name: "Shop".to_owned(),
+        description: "sells".to_owned(),
+        active: true,
+        owner_email: None,
+        owner: None,
+        monthly_budget: 9.5,
+        rate_limit: Some(60),
+        llms: None,
+        tools: None,
+        datasources: None,
+        namespace: None,
+        metadata: std::collections::BTreeMap::from([("tier".to_owned(), "gold".to_owned())]),
+    }
 }
 
 impl Directory for Other {
@@ -33,7 +55,14 @@ impl Directory for Other {
             (self.asked)();
             let mut found = self.local.objects(linkage).await?;
             let spoil = self.spoil.ok_or_else(|| DirectoryError { source: "nobody is there".into() })?;
-            spoil(&mut found.row);
+            if self.source == "studio" {
+                let (app, host) = (found.at.row.app.take().unwrap(), host(linkage));
+                found.at.row.app = Some(host.merged_into(app));
+                let terms =
+                    Terms { look_at_ns: self.ends_ns, fresh_until_ns: self.ends_ns, stale_until_ns: self.ends_ns };
+                found.lease = Some(Arc::new(Lease::new(linkage.app, Answer::Present(Box::new(host)), terms)));
+            }
+            spoil(&mut found.at.row);
             Ok(found)
         })
     }
@@ -44,7 +73,13 @@ impl Directory for Other {
 
 fn with(world: &tests::World, source: &'static str, spoil: Option<Spoil>) -> Backend {
     let local = LocalDirectory::new(Arc::clone(&world.store) as _);
-    world.backend.clone().with_directory(Arc::new(Other { local, source, spoil, asked: Arc::new(|| {}) }))
+    world.backend.clone().with_directory(Arc::new(Other {
+        local,
+        source,
+        spoil,
+        asked: Arc::new(|| {}),
+        ends_ns: u64::MAX,
+    }))
 }
 
 fn owner(backend: &Backend) -> Admin {
@@ -66,7 +101,7 @@ fn v3_v4_what_a_directory_leaves_out_of_an_object_is_found() {
     let world = world();
     world.admin.issue_key("acme", &request()).unwrap();
     let everything = ChecklistRequest::default();
-    let cases: [(&str, Spoil, Failing<'_>); 8] = [
+    let cases: [(&str, Spoil, Failing<'_>); 10] = [
         ("store", |_| {}, &[]),
         ("store", |rows| rows.app.as_mut().unwrap().owner_email.clear(), &[("V3", "app_incomplete")]),
         ("store", |rows| rows.user.as_mut().unwrap().name.clear(), &[("V4", "user_incomplete")]),
@@ -80,10 +115,12 @@ fn v3_v4_what_a_directory_leaves_out_of_an_object_is_found() {
             },
             &[],
         ),
-        // Of another source the store does not know what it has.
-        ("host", |rows| rows.app.as_mut().unwrap().owner_email.clear(), &[]),
-        ("host", |rows| rows.app.as_mut().unwrap().name.clear(), &[("V3", "app_incomplete")]),
-        ("host", |rows| rows.app = None, &[("V1", "app_unknown")]),
+        // What the host said counts, and what only the store knows.
+        ("studio", |_| {}, &[]),
+        ("studio", |rows| rows.app.as_mut().unwrap().metadata.clear(), &[("V3", "app_incomplete")]),
+        ("studio", |rows| rows.app.as_mut().unwrap().owner_email.clear(), &[("V3", "app_incomplete")]),
+        ("studio", |rows| rows.app.as_mut().unwrap().name.clear(), &[("V3", "app_incomplete")]),
+        ("studio", |rows| rows.app = None, &[("V1", "app_unknown")]),
         ("", |_| {}, &[("V3", "source_unnamed"), ("V4", "source_unnamed")]),
     ];
     for (number, (source, spoil, expected)) in cases.into_iter().enumerate() {
@@ -96,8 +133,13 @@ fn v3_v4_what_a_directory_leaves_out_of_an_object_is_found() {
 fn a_directory_that_does_not_answer_fails_every_claim() {
     let world = world();
     world.admin.issue_key("acme", &request()).unwrap();
-    let report = run(&owner(&with(&world, "host", None)), &ChecklistRequest::default());
+    let report = run(&owner(&with(&world, "gateway", None)), &ChecklistRequest::default());
     let expected = ["V1", "V2", "V3", "V4", "V5"].map(|claim| (claim, "directory_unavailable"));
+    assert_eq!(failing(&report), expected);
+    // An answer that is too old is none.
+    let local = LocalDirectory::new(Arc::clone(&world.store) as _);
+    let old = Other { local, source: "studio", spoil: Some(|_| {}), asked: Arc::new(|| {}), ends_ns: 0 };
+    let report = run(&owner(&world.backend.clone().with_directory(Arc::new(old))), &ChecklistRequest::default());
     assert_eq!(failing(&report), expected);
 }
 
@@ -119,7 +161,7 @@ fn a_bounded_run_ends_in_time_and_says_what_it_left_out() {
     let clock = Arc::clone(&world.clock);
     let local = LocalDirectory::new(Arc::clone(&world.store) as _);
     let asked = Arc::new(move || clock.advance(Duration::from_secs(1)));
-    let slow = Other { local, source: "host", spoil: Some(|_| {}), asked };
+    let slow = Other { local, source: "gateway", spoil: Some(|_| {}), asked, ends_ns: u64::MAX };
     let late = run(&owner(&world.backend.clone().with_directory(Arc::new(slow))), &bounded(100, 2));
     assert_eq!((late.population, late.checked, late.population_complete), (6, 2, false));
 }
@@ -167,7 +209,7 @@ fn a_key_that_is_taken_back_while_it_is_judged_is_no_failure() {
         admin.revoke_key(id, crate::domain::credential::RevocationReason::Superseded).map(drop).unwrap();
     });
     let local = LocalDirectory::new(Arc::clone(&world.store) as _);
-    let directory = Other { local, source: "host", spoil: Some(|rows| rows.app = None), asked };
+    let directory = Other { local, source: "gateway", spoil: Some(|rows| rows.app = None), asked, ends_ns: u64::MAX };
     let report = run(&owner(&world.backend.clone().with_directory(Arc::new(directory))), &ChecklistRequest::default());
     assert_eq!((report.population, report.checked, report.ended_meanwhile), (1, 0, 1));
     assert_eq!(report.status, Status::NotChecked);

@@ -6,7 +6,7 @@ use crate::admin::authority::{Act, check_etag};
 use crate::admin::limits;
 use crate::admin::{Admin, AdminError, AdminResult, not_found, record, retrying, take};
 use crate::domain::event::DetailKey;
-use crate::domain::{Action, Generation, Subject, User, UserId};
+use crate::domain::{Action, Generation, HostState, Subject, User, UserId};
 use crate::store::StoreError;
 
 /// A User to be claimed.
@@ -57,7 +57,16 @@ impl Admin {
         retrying(|| {
             let claim = permit.once("CreateUser", Some(tenant.id))?;
             let NewUser { id, email, name, active, metadata } = new.clone();
-            let user = User { tenant: tenant.id, id, email, name, active, metadata, generation: self.generation()? };
+            let user = User {
+                tenant: tenant.id,
+                id,
+                email,
+                name,
+                active,
+                host: HostState::default(),
+                metadata,
+                generation: self.generation()?,
+            };
             check(&user)?;
             // Names and addresses of people stay out of the trail, which is never edited.
             let details = vec![(DetailKey::Active, user.active.to_string())];

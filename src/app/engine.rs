@@ -13,8 +13,10 @@ use crate::authenticate::upgrade::Upgrades;
 use crate::authenticate::usage::{self, Usage};
 use crate::authenticate::{Authenticator, Gate, Parts, Problem};
 use crate::clock::{EntropyError, ExpiryClock};
-use crate::directory::Directory;
+use crate::directory::cache::AppCache;
+use crate::directory::hosted::HostDirectory;
 use crate::directory::local::LocalDirectory;
+use crate::directory::{Directory, HostLink};
 use crate::domain::Position;
 use crate::store::feed::{ChangeFeed, POLL};
 use crate::store::sqlite::ProcessKind;
@@ -31,6 +33,8 @@ pub struct Engine {
     pub authenticator: Arc<Authenticator>,
     /// Administers the same store.
     pub backend: Backend,
+    /// What is known of Apps from the host; none where no host is asked.
+    pub apps: Option<Arc<AppCache>>,
     decisions: Arc<DecisionLog>,
     stop: Arc<AtomicBool>,
     replaced: Arc<AtomicBool>,
@@ -42,18 +46,19 @@ impl Engine {
     /// # Errors
     /// When the store cannot be read or the system gives no thread.
     pub fn start(opened: &Opened, settings: &Settings, metrics: &Arc<Metrics>) -> Result<Self, OpenFailure> {
-        Self::start_denying(opened, settings, metrics, Arc::default())
+        Self::start_hosted(opened, settings, metrics, Arc::default(), None)
     }
 
-    /// The same, which refuses what this process denies.
+    /// The same, which refuses what this process denies and asks the host over this link.
     ///
     /// # Errors
     /// As [`Engine::start`].
-    pub fn start_denying(
+    pub fn start_hosted(
         opened: &Opened,
         settings: &Settings,
         metrics: &Arc<Metrics>,
         denied: Arc<DeniedHere>,
+        host: Option<Arc<HostLink>>,
     ) -> Result<Self, OpenFailure> {
         let system = |error: &dyn std::fmt::Display| OpenFailure::System(std::io::Error::other(error.to_string()));
         let store: Arc<dyn Store> = Arc::clone(&opened.store) as Arc<dyn Store>;
@@ -75,7 +80,8 @@ impl Engine {
         let pool = ArgonPool::start(settings.argon_threads, settings.argon_queue).map_err(OpenFailure::System)?;
         let mut cache_key = [0; 64];
         opened.entropy.fill(&mut cache_key).map_err(|error: EntropyError| system(&error))?;
-        let directory: Arc<dyn Directory> = Arc::new(LocalDirectory::new(Arc::clone(&store)));
+        let host = host.filter(|_| settings.directory.ask_host);
+        let (directory, apps) = directory(opened, settings, metrics, host);
         let parts = Parts {
             store: Arc::clone(&store),
             verifier: Verifier::new(Arc::clone(&store), Arc::clone(&opened.keyring), pool),
@@ -102,7 +108,7 @@ impl Engine {
         let hasher = Hasher::Pool(Arc::clone(authenticator.pool()));
         let backend = opened.backend().with_retention(settings.audit_min_retention).with_hasher(hasher);
         let backend = backend.with_portal_rules(settings.portal_rules.clone()).with_directory(directory);
-        Ok(Self { authenticator, backend, decisions, stop, replaced })
+        Ok(Self { authenticator, backend, apps, decisions, stop, replaced })
     }
 
     /// Whether another file is where the store was (rule R9): everything is denied until it is opened anew.
@@ -121,6 +127,20 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
     }
+}
+
+/// Where Apps and Users come from, and what is kept of a host's.
+fn directory(
+    opened: &Opened,
+    settings: &Settings,
+    metrics: &Arc<Metrics>,
+    host: Option<Arc<HostLink>>,
+) -> (Arc<dyn Directory>, Option<Arc<AppCache>>) {
+    let store: Arc<dyn Store> = Arc::clone(&opened.store) as _;
+    let Some(link) = host else { return (Arc::new(LocalDirectory::new(store)), None) };
+    let (clock, entropy) = (Arc::clone(&opened.clock), Arc::clone(&opened.entropy));
+    let apps = AppCache::new(Arc::clone(&link), settings.directory.clone(), clock, entropy, Arc::clone(metrics));
+    (Arc::new(HostDirectory::new(store, link, Arc::clone(&apps))), Some(apps))
 }
 
 /// Looks at the feed every [`POLL`] from a thread of its own, so that a busy runtime cannot hold it up.
@@ -175,7 +195,8 @@ fn reload(keyring: &Keyring, authenticator: &Authenticator, store: &dyn Store) -
     Ok(authenticator.reload_imports()?)
 }
 
-/// Opens the store and starts deciding. `problems` are what is wrong all the same. Blocks: not for an async thread.
+/// Opens the store and starts deciding. `problems` are what is wrong all the same; `host` leads to the host that started this
+/// process. Blocks: not for an async thread.
 ///
 /// # Errors
 /// What is wrong and what to do; the gate is as it was.
@@ -184,9 +205,10 @@ pub fn open_gate(
     settings: &Settings,
     kind: ProcessKind,
     problems: Vec<Problem>,
+    host: Option<Arc<HostLink>>,
 ) -> Result<Engine, OpenFailure> {
     let opened = crate::app::open(settings, kind)?;
-    let engine = Engine::start_denying(&opened, settings, gate.metrics(), Arc::clone(gate.denied()))?;
+    let engine = Engine::start_hosted(&opened, settings, gate.metrics(), Arc::clone(gate.denied()), host)?;
     gate.open(Arc::clone(&engine.authenticator), problems);
     Ok(engine)
 }

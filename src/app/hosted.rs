@@ -11,6 +11,8 @@ use crate::app::{OpenFailure, Settings};
 use crate::authenticate::record::Recorder;
 use crate::authenticate::{Gate, Health, Problem};
 use crate::clock::{Clock as _, SystemClock};
+use crate::directory::cache::AppCache;
+use crate::directory::{HostLink, HostSession};
 use crate::domain::Reason;
 use crate::store::sqlite::ProcessKind;
 use crate::telemetry::metrics::Metrics;
@@ -24,6 +26,10 @@ pub(super) struct Hosted {
     pub(super) gate: Arc<Gate>,
     pub(super) service: Arc<ArcSwap<crate::transport::Settings>>,
     engine: Mutex<Option<Engine>>,
+    /// The Service API of the host that started this process.
+    link: Arc<HostLink>,
+    /// What is known from it, while a store is open.
+    apps: ArcSwapOption<AppCache>,
     /// What administers the open store; none while there is none.
     backend: ArcSwapOption<Backend>,
     /// What the store was last opened with, once it was.
@@ -42,6 +48,8 @@ impl Hosted {
             gate: Arc::new(Gate::closed(metrics, problems)),
             service: Arc::new(ArcSwap::from_pointee(service)),
             engine: Mutex::default(),
+            link: Arc::default(),
+            apps: ArcSwapOption::empty(),
             backend: ArcSwapOption::empty(),
             opened_with: Mutex::default(),
             said: Mutex::default(),
@@ -88,8 +96,10 @@ impl Hosted {
         // What came before is gone first: one process has one engine on a store.
         self.backend.store(None);
         drop(engine.take());
-        match engine::open_gate(&self.gate, settings, self.kind, problems.clone()) {
+        let host = (self.kind == ProcessKind::Plugin).then(|| Arc::clone(&self.link));
+        match engine::open_gate(&self.gate, settings, self.kind, problems.clone(), host) {
             Ok(started) => {
+                self.apps.store(started.apps.clone());
                 tracing::info!(data_dir = ?settings.data_dir.as_deref().unwrap_or("".as_ref()), "the store is open");
                 self.backend.store(Some(Arc::new(started.backend.clone())));
                 *engine = Some(started);
@@ -100,6 +110,19 @@ impl Hosted {
                 self.deny(Reason::NotReady, [vec![failure.problem()], problems].concat());
                 Err(failure)
             }
+        }
+    }
+
+    /// Where the host's Service API is from now on; none where it has none.
+    pub(super) fn reach(&self, service: Option<&HostSession>) {
+        match service {
+            Some(service) if self.link.set(service) => {
+                if let Some(apps) = &*self.apps.load() {
+                    apps.look_again();
+                }
+            }
+            Some(_) => {}
+            None => self.link.clear(),
         }
     }
 

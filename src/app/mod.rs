@@ -46,6 +46,8 @@ pub struct Settings {
     pub pepper_file: Option<PathBuf>,
     /// Where peppers are if not in a file.
     pub pepper_source: Option<Source>,
+    /// How to learn of Apps and Users.
+    pub directory: crate::directory::Settings,
     /// How to authenticate.
     pub authenticate: crate::authenticate::Settings,
     /// Hashing threads; as many as cores by default.

@@ -17,7 +17,7 @@ use crate::store::sqlite::ProcessKind;
 use crate::telemetry::log::{self, Format};
 use crate::transport::go_plugin::end::Ending;
 use crate::transport::go_plugin::{Environment, serve};
-use crate::transport::plugin::lifecycle::{HostRuntime, Lifecycle};
+use crate::transport::plugin::lifecycle::{HostRuntime, HostSession, Lifecycle};
 use crate::transport::{Deps, Pages, routes};
 
 /// How long after a failure the store is tried again: what was mended works without a restart.
@@ -70,7 +70,7 @@ pub fn run(environment: Environment, local: Result<Values, ConfigError>) -> Exit
         settings: Arc::clone(&hosted.service),
         host_settings: typed::host_settings(),
     };
-    match runtime.block_on(serve::managed(environment, &config.app.wire, ending, |_| routes(deps))) {
+    match runtime.block_on(serve::managed(environment, &config.app.wire, ending, |brokers| routes(deps, brokers))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Before the handshake line this is all that the host shows its admin.
@@ -137,8 +137,10 @@ impl Process {
 
 /// Held by the services as `Arc<dyn Lifecycle>`.
 impl Lifecycle for Arc<Process> {
-    fn initialise(&self, config: BTreeMap<String, String>, runtime: HostRuntime) {
-        tracing::info!(runtime = ?runtime, keys = config.len(), "initialised by the host");
+    fn initialise(&self, config: BTreeMap<String, String>, runtime: HostRuntime, service: Option<HostSession>) {
+        let service_api = service.is_some();
+        tracing::info!(runtime = ?runtime, keys = config.len(), service_api, "initialised by the host");
+        self.hosted.reach(service.as_ref());
         *self.runtime.lock().unwrap_or_else(PoisonError::into_inner) = Some(runtime);
         let last = self.attempts.load(Ordering::Acquire);
         let opened_with = self.opened_with.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -161,6 +163,10 @@ impl Lifecycle for Arc<Process> {
             let text = format!("no thread to open the store with: {error}");
             self.hosted.deny(Reason::NotReady, vec![Problem { code: "system", text }]);
         }
+    }
+
+    fn session(&self, service: HostSession) {
+        self.hosted.reach(Some(&service));
     }
 
     fn runtime(&self) -> Option<HostRuntime> {

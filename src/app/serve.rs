@@ -19,7 +19,7 @@ use crate::transport::go_plugin::end::Ending;
 use crate::transport::go_plugin::handshake::Address;
 use crate::transport::go_plugin::listener::{self, Bound, ListenError, ServerTls};
 use crate::transport::go_plugin::serve::{self, ServeError};
-use crate::transport::plugin::lifecycle::{HostRuntime, Lifecycle};
+use crate::transport::plugin::lifecycle::{HostRuntime, HostSession, Lifecycle};
 use crate::transport::tls_files::{TlsFileError, TlsFiles};
 use crate::transport::tls_watch::{self, Served};
 use crate::transport::{Deps, routes};
@@ -174,7 +174,7 @@ pub fn run(
         let (addresses, admin, http) = (at.plugin.join(", "), at.admin.join(", "), at.http.join(", "));
         tracing::info!(addresses, admin, http, "listening");
         listening(&at);
-        Ok(serve::attached(bound, &config.app.wire, ending, |_| routes(deps)).await?)
+        Ok(serve::attached(bound, &config.app.wire, ending, |brokers| routes(deps, brokers)).await?)
     });
     aside.end();
     served
@@ -219,10 +219,12 @@ pub(super) fn text(address: &Address) -> String {
 pub(super) struct Server(pub(super) Arc<Hosted>);
 
 impl Lifecycle for Server {
-    fn initialise(&self, _: BTreeMap<String, String>, _: HostRuntime) {
+    fn initialise(&self, _: BTreeMap<String, String>, _: HostRuntime, _: Option<HostSession>) {
         // No host started this process: what one says about its configuration is not for it to say (rule R2).
         tracing::warn!("a host's configuration is ignored by a server of its own");
     }
+
+    fn session(&self, _: HostSession) {}
 
     fn runtime(&self) -> Option<HostRuntime> {
         None

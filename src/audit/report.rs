@@ -104,7 +104,7 @@ pub struct Report {
     pub run_by: String,
     /// The slugs of the tenants that it is about; null is all of them.
     pub tenants: Option<Vec<String>>,
-    /// Where Apps and Users came from: `store`, or the host's.
+    /// Who was asked for Apps: `store`, or beside it the host, `gateway` or `studio`. Users come from the store.
     pub directory: String,
     /// Which of the host's programs runs this process, where that is known.
     pub host_runtime: Option<String>,

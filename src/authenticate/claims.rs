@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::authenticate::attempt::{Attempt, RequestedLlm, Stage};
 use crate::authenticate::grant;
 use crate::authenticate::link::{Facts, LINKS};
-use crate::domain::{App, Credential, Generation, LlmGrants, LlmId, Reason, Tenant, User};
+use crate::domain::{App, Credential, Generation, HostState, LlmGrants, LlmId, Reason, Tenant, User};
 use crate::store::LinkedRows;
 
 const NO_REQUEST: Attempt<'static> = Attempt {
@@ -82,10 +82,13 @@ fn some_app(row: &Credential) -> App {
         owner_email: String::new(),
         owner: None,
         active: true,
+        host: HostState::default(),
         monthly_budget: 0.0,
         rate_limit: 0,
         metadata: BTreeMap::new(),
         llms: Vec::new(),
+        tools: Vec::new(),
+        datasources: Vec::new(),
         generation: Generation(0),
     }
 }
@@ -97,6 +100,7 @@ fn some_user(row: &Credential) -> User {
         email: String::new(),
         name: String::new(),
         active: true,
+        host: HostState::default(),
         metadata: BTreeMap::new(),
         generation: Generation(0),
     }

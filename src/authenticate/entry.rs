@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use crate::authenticate::link::Facts;
+use crate::directory::Lease;
 use crate::domain::{App, Position, Tenant, TenantId, User};
 use crate::fair_cache::Held;
 use crate::store::feed::{ChangeFeed, Era, Vintage};
@@ -16,6 +17,8 @@ pub struct Entry {
     tenant: Tenant,
     app: App,
     user: User,
+    /// How long the host's part may be used; none where no host was asked.
+    lease: Option<Arc<Lease>>,
     vintage: Vintage,
     read_ns: u64,
     claims: Vec<(&'static str, String)>,
@@ -31,6 +34,7 @@ impl Entry {
         tenant: Tenant,
         app: App,
         user: User,
+        lease: Option<Arc<Lease>>,
         era: Era,
         position: Position,
         feed: &ChangeFeed,
@@ -50,7 +54,7 @@ impl Entry {
         // Said only while an old credential lives out its grace (RFC 8594 names the idea).
         claims.extend(credential.replaced.and(credential.end_ms()).map(|end| ("sunset", crate::clock::rfc3339(end))));
         let used_at_ms = AtomicI64::new(credential.last_used_at_ms.unwrap_or(0));
-        Self { verified, tenant, app, user, vintage, read_ns, claims, used_at_ms, used: AtomicBool::new(false) }
+        Self { verified, tenant, app, user, lease, vintage, read_ns, claims, used_at_ms, used: AtomicBool::new(false) }
     }
 
     /// Whether a use at `now_ms` is worth a note, the last being at least `resolution_ms` ago. Says so once.
@@ -87,6 +91,11 @@ impl Entry {
     /// Its User.
     pub fn user(&self) -> &User {
         &self.user
+    }
+
+    /// How long the host's part of the facts may be used; none where no host was asked.
+    pub fn lease(&self) -> Option<&Lease> {
+        self.lease.as_deref()
     }
 
     /// When the facts were read.
@@ -178,6 +187,14 @@ impl Finding {
         match self {
             Self::Good(entry) => entry.vintage,
             Self::Bad(refusal) => refusal.vintage,
+        }
+    }
+
+    /// How long the host's part of it may be used. Of a refusal [`RestsOn::until_ms`] says so.
+    pub fn lease(&self) -> Option<&Lease> {
+        match self {
+            Self::Good(entry) => entry.lease(),
+            Self::Bad(_) => None,
         }
     }
 

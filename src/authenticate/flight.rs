@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -121,6 +122,17 @@ impl<T: Clone> Drop for Lead<'_, T> {
         if matches!(self.flight.state(), State::Running) {
             self.flight.end(State::Abandoned);
         }
+    }
+}
+
+/// Runs a future that is nearly always ready at once, and makes a timer only when it is not: most
+/// cold reads never leave this thread.
+pub(super) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    let first = std::future::poll_fn(|context| std::task::Poll::Ready(future.as_mut().poll(context))).await;
+    match first {
+        std::task::Poll::Ready(value) => Some(value),
+        std::task::Poll::Pending => tokio::time::timeout(limit, future).await.ok(),
     }
 }
 

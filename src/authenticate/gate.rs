@@ -191,7 +191,7 @@ impl Gate {
             State::Open { authenticator, problems } => {
                 let age = Duration::from_nanos(authenticator.feed().check_age_ns());
                 let mut problems = problems.clone();
-                problems.extend(authenticator.clock_problem());
+                problems.extend(authenticator.problems());
                 problems.extend(self.denied_problem());
                 Health {
                     status: if problems.is_empty() { "healthy" } else { "degraded" },

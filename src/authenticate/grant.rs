@@ -18,7 +18,7 @@ use crate::domain::{App, AppId, LlmGrants, Reason, Tenant, User, UserId};
 /// ```compile_fail
 /// use latchkey::authenticate::{entry::Entry, Grant};
 /// fn make(entry: &Entry) -> Grant<'_> {
-///     Grant { entry }
+///     Grant { entry, stale: false }
 /// }
 /// ```
 /// ```compile_fail
@@ -35,6 +35,7 @@ use crate::domain::{App, AppId, LlmGrants, Reason, Tenant, User, UserId};
 /// ```
 pub struct Grant<'a> {
     entry: &'a Entry,
+    stale: bool,
 }
 
 impl<'a> Grant<'a> {
@@ -68,6 +69,11 @@ impl<'a> Grant<'a> {
     pub fn claims(&self) -> &'a [(&'static str, String)] {
         self.entry.claims()
     }
+
+    /// Whether it rests on facts of the host that are older than promised, because it did not answer: the claim `stale`.
+    pub fn is_stale(&self) -> bool {
+        self.stale
+    }
 }
 
 /// Judges the LLM.
@@ -78,10 +84,15 @@ impl<'a> Grant<'a> {
 /// # Errors
 /// Why the App may not use it.
 #[expect(clippy::needless_pass_by_value, reason = "a step consumes the one before it")]
-pub fn grant<'a>(linked: Linked<'a>, attempt: &Attempt<'_>, local: LlmGrants) -> Result<Grant<'a>, Reason> {
+pub fn grant<'a>(
+    linked: Linked<'a>,
+    attempt: &Attempt<'_>,
+    local: LlmGrants,
+    stale: bool,
+) -> Result<Grant<'a>, Reason> {
     let entry = linked.entry();
     check_llm(entry.app(), entry.tenant(), attempt, local)?;
-    Ok(Grant { entry })
+    Ok(Grant { entry, stale })
 }
 
 pub(super) fn check_llm(app: &App, tenant: &Tenant, attempt: &Attempt<'_>, local: LlmGrants) -> Result<(), Reason> {

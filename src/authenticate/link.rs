@@ -40,11 +40,11 @@ pub(super) const LINKS: &[(&str, LinkCheck)] = &[
     ("its App belongs to the tenant", |f, _| {
         (f.app.tenant != f.tenant.id || f.app.id != f.credential.app).then_some(Reason::AppUnknown)
     }),
-    ("its App is active", |f, _| (!f.app.active).then_some(Reason::AppInactive)),
+    ("its App is active", |f, _| (!f.app.is_active()).then_some(Reason::AppInactive)),
     ("its User belongs to the tenant", |f, _| {
         (f.user.tenant != f.tenant.id || f.user.id != f.credential.user).then_some(Reason::UserUnknown)
     }),
-    ("its User is active", |f, _| (!f.user.active).then_some(Reason::UserInactive)),
+    ("its User is active", |f, _| (!f.user.is_active()).then_some(Reason::UserInactive)),
     ("it may be used from the client's address", |f, attempt| {
         let cidrs = &f.credential.cidrs;
         let allowed = |address: IpAddr| cidrs.iter().any(|net| net.contains(&address.to_canonical()));

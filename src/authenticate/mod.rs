@@ -23,6 +23,7 @@ pub mod gate;
 pub mod grant;
 pub mod link;
 pub mod operators;
+mod problems;
 pub mod record;
 mod settings;
 mod suspicion;
@@ -43,13 +44,13 @@ pub use settings::Settings;
 use crate::authenticate::cache::VerifiedCache;
 use crate::authenticate::denied::DeniedHere;
 use crate::authenticate::entry::{Entry, Finding};
-use crate::authenticate::flight::{Flights, Turn};
+use crate::authenticate::flight::{Flights, Turn, within};
 use crate::authenticate::record::Recorder;
 use crate::authenticate::suspicion::Suspicion;
 use crate::authenticate::upgrade::Upgrades;
 use crate::authenticate::usage::Usage;
-use crate::clock::{Clock, ExpiryClock, WALL_CLOCK_LAG_ALARM_MS};
-use crate::directory::{Directory, Linkage};
+use crate::clock::{Clock, ExpiryClock};
+use crate::directory::{Directory, Lease, Linkage, Objects, Standing};
 use crate::domain::denial::Class;
 use crate::domain::presented::Scheme;
 use crate::domain::{Denial, Presented, Reason};
@@ -160,7 +161,8 @@ impl Authenticator {
             }
         };
         let now_ms = self.expiry.now_ms();
-        match self.judge(&entry, attempt, now_ms) {
+        let stale = entry.lease().is_some_and(|lease| lease.is_stale(started_ns));
+        match self.judge(&entry, attempt, now_ms, stale) {
             Ok(grant) => {
                 if attempt.stage != Stage::CommandLine {
                     self.usage.note(&entry, attempt, now_ms);
@@ -200,7 +202,13 @@ impl Authenticator {
     }
 
     /// The rules that are judged on every request, cached facts or not.
-    fn judge<'a>(&self, entry: &'a Entry, attempt: &Attempt<'_>, now_ms: i64) -> Result<Grant<'a>, Reason> {
+    fn judge<'a>(
+        &self,
+        entry: &'a Entry,
+        attempt: &Attempt<'_>,
+        now_ms: i64,
+        stale: bool,
+    ) -> Result<Grant<'a>, Reason> {
         let credential = entry.verified().credential();
         credential.check_validity(now_ms)?;
         // One load, nearly always.
@@ -209,7 +217,7 @@ impl Authenticator {
             return Err(Reason::DeniedHere);
         }
         let linked = link::link(entry, attempt)?;
-        grant::grant(linked, attempt, self.settings.llm_grants)
+        grant::grant(linked, attempt, self.settings.llm_grants, stale)
     }
 
     async fn facts(
@@ -225,7 +233,7 @@ impl Authenticator {
         let found = self.cache.find(&digest, started_ns, |finding| {
             met = true;
             stale |= !self.feed.is_fresh() && self.feed.check(self.store.feed()).is_err();
-            !stale && self.holds(finding)
+            !stale && self.holds(finding, started_ns)
         });
         if stale {
             self.metrics().feed_failures.inc();
@@ -244,8 +252,13 @@ impl Authenticator {
         self.find_out(presented, asked, started_ns).await
     }
 
-    fn holds(&self, finding: &Finding) -> bool {
-        self.feed.holds(finding.vintage()) && finding.stands_at(|| self.expiry.now_ms())
+    /// Whether what was found out still stands: nothing that it rests on changed, and the host's part is young enough.
+    fn holds(&self, finding: &Finding, now_ns: u64) -> bool {
+        let may_be_used =
+            |lease: &Lease| lease.is_current(now_ns) || self.directory.standing(lease, now_ns) != Standing::Ended;
+        self.feed.holds(finding.vintage())
+            && finding.stands_at(|| self.expiry.now_ms())
+            && finding.lease().is_none_or(may_be_used)
     }
 
     /// Reads once for all who ask at the same time. What changed while it was being found out is read again, so that no
@@ -262,12 +275,12 @@ impl Authenticator {
                     let finding = self.read(presented, &asked, left).await?;
                     self.cache.keep(asked.digest, finding.clone());
                     lead.land(finding.clone());
-                    if reads > AGAIN || self.holds(&finding) {
+                    if reads > AGAIN || self.holds(&finding, self.clock.boot_ns()) {
                         return finding.into_result();
                     }
                 }
                 Turn::Follow(flight) => match within(left, flight.wait()).await {
-                    Some(Some(finding)) if self.holds(&finding) => return finding.into_result(),
+                    Some(Some(finding)) if self.holds(&finding, self.clock.boot_ns()) => return finding.into_result(),
                     // It was read before a change, or the leader went away: lead, or follow another.
                     Some(_) => {}
                     None => return Err(Reason::DeadlineExceeded.into()),
@@ -297,22 +310,31 @@ impl Authenticator {
             let Ok(objects) = self.directory.objects(linkage).await else {
                 return Err(Refused { reason: Reason::DirectoryUnavailable, known, rests_on: None });
             };
-            let position = verified.position().min(objects.position);
+            let Objects { at, lease } = objects;
+            let position = verified.position().min(at.position);
+            // What the host does not have it may have soon.
+            let until_ms = lease.as_ref().map(|lease| self.wall_ms_at(lease.fresh_until_ns()));
             let missing = |reason| {
-                let rests_on = Some(RestsOn { position, credential: Some(id), linked, until_ms: None });
+                let rests_on = Some(RestsOn { position, credential: Some(id), linked, until_ms });
                 move || Refused { reason, known, rests_on }
             };
-            let LinkedRows { tenant, app, user } = objects.row;
+            let LinkedRows { tenant, app, user } = at.row;
             let tenant = tenant.ok_or_else(missing(Reason::TenantUnknown))?;
             let app = app.ok_or_else(missing(Reason::AppUnknown))?;
             let user = user.ok_or_else(missing(Reason::UserUnknown))?;
-            Ok(Entry::new(verified, tenant, app, user, era, position, &self.feed, read_ns))
+            Ok(Entry::new(verified, tenant, app, user, lease, era, position, &self.feed, read_ns))
         };
         match within(left, reads).await {
             Some(Ok(entry)) => Ok(Finding::Good(Arc::new(entry))),
             Some(Err(refused)) => Finding::refusal(refused, era, &self.feed, read_ns).ok_or(refused),
             None => Err(Reason::DeadlineExceeded.into()),
         }
+    }
+
+    /// A moment to come of the boot clock, as expiry is judged.
+    fn wall_ms_at(&self, boot_ns: u64) -> i64 {
+        let left_ms = boot_ns.saturating_sub(self.clock.boot_ns()) / 1_000_000;
+        self.expiry.now_ms().saturating_add(i64::try_from(left_ms).unwrap_or(i64::MAX))
     }
 
     fn refuse<R>(
@@ -358,29 +380,9 @@ impl Authenticator {
         &self.feed
     }
 
-    /// What is wrong with the wall clock, if something is (rule R8).
-    pub fn clock_problem(&self) -> Option<Problem> {
-        let lag_ms = self.expiry.lag_ms();
-        (lag_ms > WALL_CLOCK_LAG_ALARM_MS).then(|| Problem {
-            code: "clock_behind",
-            text: format!("the wall clock is {} s behind what was seen before: set it right", lag_ms / 1000),
-        })
-    }
-
     /// Entries in the verified cache.
     pub fn cached(&self) -> usize {
         self.cache.len()
-    }
-}
-
-/// Runs a future that is nearly always ready at once, and makes a timer only when it is not: most
-/// cold reads never leave this thread.
-async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
-    let mut future = std::pin::pin!(future);
-    let first = std::future::poll_fn(|context| std::task::Poll::Ready(future.as_mut().poll(context))).await;
-    match first {
-        std::task::Poll::Ready(value) => Some(value),
-        std::task::Poll::Pending => tokio::time::timeout(limit, future).await.ok(),
     }
 }
 

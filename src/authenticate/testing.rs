@@ -55,10 +55,6 @@ impl Directory for ScriptedDirectory {
         }
         self.local.objects(linkage)
     }
-
-    fn source(&self) -> &'static str {
-        self.local.source()
-    }
 }
 
 /// Everything that tests hold in their hands.
@@ -141,6 +137,9 @@ impl World {
             monthly_budget: 0.0,
             rate_limit: 0,
             metadata: std::collections::BTreeMap::new(),
+            host: crate::domain::HostState::default(),
+            tools: vec![1, 2],
+            datasources: Vec::new(),
             llms: vec![
                 LlmGrant { id: LlmId::new(LLM).unwrap(), slug: Some("gpt".into()) },
                 LlmGrant { id: LlmId::new(4).unwrap(), slug: None },
@@ -154,6 +153,7 @@ impl World {
             email: "ann@acme.example".into(),
             name: "Ann".into(),
             active: true,
+            host: crate::domain::HostState::default(),
             metadata: std::collections::BTreeMap::new(),
             generation: Generation(1),
         };

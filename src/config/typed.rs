@@ -75,6 +75,14 @@ impl Config {
                 "command" => Some(Source::Command(list("pepper.command"))),
                 _ => None,
             },
+            directory: crate::directory::Settings {
+                ask_host: values.get("directory.source") == "host",
+                ttl: Duration::from_secs(number("directory.ttl_seconds")),
+                max_stale: Duration::from_secs(number("directory.max_stale_seconds")),
+                entries: number("directory.entries"),
+                timeout: Duration::from_millis(number("directory.timeout_ms")),
+                ..crate::directory::Settings::default()
+            },
             authenticate: crate::authenticate::Settings {
                 cache: crate::authenticate::cache::Limits {
                     entries: size("auth.cache_entries"),

@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::directory::{Directory, DirectoryError, Linkage, ObjectsFuture};
+use crate::directory::{Directory, DirectoryError, Linkage, Objects, ObjectsFuture};
 use crate::store::Store;
-
-/// The name of this source.
-pub const SOURCE: &str = "store";
 
 /// Answers from the store: one snapshot, read inline.
 pub struct LocalDirectory {
@@ -18,16 +15,17 @@ impl LocalDirectory {
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self { store }
     }
+
+    pub(super) fn read(&self, linkage: Linkage) -> Result<Objects, DirectoryError> {
+        let Linkage { tenant, app, user } = linkage;
+        let rows = self.store.credentials().linked(tenant, app, user);
+        let at = rows.map_err(|error| DirectoryError { source: error.into() })?;
+        Ok(Objects { at, lease: None })
+    }
 }
 
 impl Directory for LocalDirectory {
     fn objects(&self, linkage: Linkage) -> ObjectsFuture<'_> {
-        let Linkage { tenant, app, user } = linkage;
-        let rows = self.store.credentials().linked(tenant, app, user);
-        Box::pin(std::future::ready(rows.map_err(|error| DirectoryError { source: error.into() })))
-    }
-
-    fn source(&self) -> &'static str {
-        SOURCE
+        Box::pin(std::future::ready(self.read(linkage)))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::host::HostState;
 use crate::domain::ids::{AppId, Generation, LlmId, TenantId, UserId};
 
 /// An App: the principal that budgets and access hang on.
@@ -19,8 +20,10 @@ pub struct App {
     pub owner_email: String,
     /// The host's User who owns it and may manage its keys in the portal.
     pub owner: Option<UserId>,
-    /// Whether it may be used.
+    /// Whether its tenant lets it be used; see [`App::is_active`].
     pub active: bool,
+    /// Whether its host does.
+    pub host: HostState,
     /// Monthly budget in the host's currency; 0 is none.
     pub monthly_budget: f64,
     /// Requests a minute; 0 is no limit.
@@ -29,8 +32,19 @@ pub struct App {
     pub metadata: BTreeMap<String, String>,
     /// The LLMs it may use.
     pub llms: Vec<LlmGrant>,
+    /// The host's ids of the tools it may use. No request names one: kept for whoever audits.
+    pub tools: Vec<u32>,
+    /// The same of datasources.
+    pub datasources: Vec<u32>,
     /// Changes with each change of the row or its grants.
     pub generation: Generation,
+}
+
+impl App {
+    /// Whether it may be used: tenant and host both say so.
+    pub fn is_active(&self) -> bool {
+        self.active && self.host.permits()
+    }
 }
 
 /// A grant of one LLM to one App.

@@ -130,6 +130,8 @@ actions! {
     UserChanged = "user.changed";
     /// A User was removed.
     UserRemoved = "user.removed";
+    /// Rows of the directory were brought in step with the host, a batch of them.
+    DirectoryReconciled = "directory.reconciled";
     /// A credential was issued.
     CredentialIssued = "credential.issued";
     /// A credential's label, scopes, addresses or times were changed.
@@ -254,6 +256,8 @@ detail_keys! {
     AcceptedLoss = "accepted_lost_revocations";
     /// The App a credential acts as.
     App = "app";
+    /// The Apps that a batch is about, comma-separated ids.
+    Apps = "apps";
     /// Whether the thing is active after the change.
     Active = "active";
     /// Credentials that the checklist judged.
@@ -270,6 +274,8 @@ detail_keys! {
     Failed = "failed";
     /// The fields that were changed, comma-separated names.
     Fields = "fields";
+    /// Apps of the host that are not listed as unclaimed any more, comma-separated ids.
+    Forgotten = "forgotten";
     /// Until when a rotated credential is still good, milliseconds since the epoch.
     GraceUntil = "grace_until_ms";
     /// The LLM ids granted after the change, comma-separated.
@@ -292,7 +298,7 @@ detail_keys! {
     Role = "role";
     /// A tenant's slug.
     Slug = "slug";
-    /// From where it was asked: `files`, `unix`, `tcp:ADDRESS`, `studio`, `portal`.
+    /// From where it was asked: `files`, `unix`, `tcp:ADDRESS`, `studio`, `portal`, `host`.
     Source = "source";
     /// The tenants that an operator is bound to, comma-separated slugs.
     Tenants = "tenants";

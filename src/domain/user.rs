@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::host::HostState;
 use crate::domain::ids::{Generation, TenantId, UserId};
 
 /// A User, for whom a credential acts.
@@ -15,10 +16,19 @@ pub struct User {
     pub email: String,
     /// Name for people.
     pub name: String,
-    /// Whether credentials of this User work.
+    /// Whether their tenant lets credentials of this User work; see [`User::is_active`].
     pub active: bool,
+    /// Whether their host does.
+    pub host: HostState,
     /// Further fields that the host has.
     pub metadata: BTreeMap<String, String>,
     /// Changes with each change of the row.
     pub generation: Generation,
+}
+
+impl User {
+    /// Whether credentials of this User work: tenant and host both say so.
+    pub fn is_active(&self) -> bool {
+        self.active && self.host.permits()
+    }
 }

@@ -10,12 +10,13 @@ use crate::audit::verify::Stored;
 use crate::domain;
 use crate::domain::imported::{Handle, Method};
 use crate::domain::{
-    App, AppId, AuditEvent, Change, Credential, CredentialId, Generation, LostPepper, Operator, PepperFingerprint,
-    Position, Subject, Tenant, TenantId, User, UserId,
+    App, AppId, AuditEvent, Change, Credential, CredentialId, Generation, HostSync, LlmId, LostPepper, Operator,
+    PepperFingerprint, Position, Subject, Tenant, TenantId, UnclaimedApp, User, UserId,
 };
 use crate::store::{
-    Apps, At, Audit, ChainedEvent, CommitListener, Credentials, Feed, Imported, Imports, LinkedRows, News, Operators,
-    Page, Peppers, Record, RequestKey, Requests, Resealed, Room, Store, StoreError, StoreResult, Tenants, Users,
+    Apps, At, Audit, ChainedEvent, CommitListener, Credentials, Feed, HostChange, HostCopy, Imported, Imports,
+    LinkedRows, News, Operators, Page, Peppers, Record, RequestKey, Requests, Resealed, Room, Store, StoreError,
+    StoreResult, Tenants, Users,
 };
 
 const EPOCH: [u8; 16] = [0; 16];
@@ -48,6 +49,8 @@ struct Rows {
     checkpoints: Vec<Checkpoint>,
     base: Option<Checkpoint>,
     changes: Vec<Change>,
+    unclaimed: BTreeMap<AppId, UnclaimedApp>,
+    sync: Option<HostSync>,
 }
 
 impl Rows {
@@ -261,6 +264,9 @@ impl Store for FakeStore {
         self
     }
     fn requests(&self) -> &dyn Requests {
+        self
+    }
+    fn host_copy(&self) -> &dyn HostCopy {
         self
     }
     fn feed(&self) -> &dyn Feed {
@@ -678,5 +684,93 @@ impl Feed for FakeStore {
                 (false, false) => News::Changes(changes),
             }
         })
+    }
+}
+
+impl Rows {
+    fn host_change(&mut self, change: &HostChange) -> StoreResult<()> {
+        match change.clone() {
+            HostChange::App { app, expected } => {
+                let row = self.apps.get_mut(&app.id).filter(|row| row.generation == expected);
+                *row.ok_or(StoreError::Conflict { what: "App" })? = app.clone();
+                Ok(())
+            }
+            HostChange::Claim(app) => {
+                let id = app.id;
+                if self.apps.contains_key(&id) {
+                    return Err(StoreError::Exists { what: "App" });
+                }
+                self.apps.insert(id, app);
+                Ok(())
+            }
+            HostChange::RemoveApp(_, id) => self.apps.remove(&id).map(drop).ok_or(StoreError::Missing { what: "App" }),
+            HostChange::User { user, expected } => {
+                let row = self.users.get_mut(&user.id).filter(|row| row.generation == expected);
+                *row.ok_or(StoreError::Conflict { what: "User" })? = user.clone();
+                Ok(())
+            }
+            HostChange::RemoveUser(_, id) => {
+                self.users.remove(&id).map(drop).ok_or(StoreError::Missing { what: "User" })
+            }
+            HostChange::Unclaimed(app) => {
+                self.unclaimed.insert(app.id, app);
+                Ok(())
+            }
+            HostChange::Forget(id) => {
+                self.unclaimed.remove(&id);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl HostCopy for FakeStore {
+    fn claimed(&self, ids: &[AppId]) -> StoreResult<Vec<App>> {
+        self.read(|rows| rows.apps.values().filter(|app| ids.contains(&app.id)).cloned().collect())
+    }
+    fn list_claimed(&self, wanted: &Page<AppId>) -> StoreResult<Vec<App>> {
+        self.read(|rows| page(&rows.apps, wanted, |_| true))
+    }
+    fn with_llm(&self, llm: LlmId, wanted: &Page<AppId>) -> StoreResult<Vec<App>> {
+        self.read(|rows| page(&rows.apps, wanted, |app| app.llms.iter().any(|grant| grant.id == llm)))
+    }
+    fn user(&self, id: UserId) -> StoreResult<Option<User>> {
+        self.read(|rows| rows.users.get(&id).cloned())
+    }
+    fn gone_before(&self, at_ms: i64, limit: u32) -> StoreResult<(Vec<App>, Vec<User>)> {
+        let gone = |host: domain::HostState| host.gone_at_ms.is_some_and(|at| at < at_ms);
+        self.read(|rows| {
+            let apps = rows.apps.values().filter(|app| gone(app.host)).take(limit as usize).cloned().collect();
+            (apps, rows.users.values().filter(|user| gone(user.host)).take(limit as usize).cloned().collect())
+        })
+    }
+    fn unclaimed(&self, ids: &[AppId]) -> StoreResult<Vec<UnclaimedApp>> {
+        self.read(|rows| rows.unclaimed.values().filter(|app| ids.contains(&app.id)).cloned().collect())
+    }
+    fn list_unclaimed(&self, wanted: &Page<AppId>) -> StoreResult<Vec<UnclaimedApp>> {
+        self.read(|rows| page(&rows.unclaimed, wanted, |app| !rows.apps.contains_key(&app.id)))
+    }
+    fn apply(&self, changes: Vec<HostChange>, events: Vec<AuditEvent>) -> StoreResult<()> {
+        self.check_writes()?;
+        let all = |rows: &mut Rows| {
+            let before = (rows.apps.clone(), rows.users.clone(), rows.unclaimed.clone());
+            let applied = changes.iter().try_for_each(|change| rows.host_change(change));
+            if applied.is_err() {
+                (rows.apps, rows.users, rows.unclaimed) = before;
+            }
+            applied
+        };
+        let Some((last, others)) = events.split_last() else { return all(&mut self.rows()) };
+        let subjects: Vec<Subject> = changes.iter().filter_map(HostChange::subject).collect();
+        self.commit(last.clone(), &subjects, all)?;
+        others.iter().try_for_each(|event| self.commit(event.clone(), &[], |_| Ok(())))
+    }
+    fn last_sync(&self) -> StoreResult<Option<HostSync>> {
+        self.read(|rows| rows.sync)
+    }
+    fn synced(&self, sync: &HostSync) -> StoreResult<()> {
+        self.check_writes()?;
+        self.rows().sync = Some(*sync);
+        Ok(())
     }
 }

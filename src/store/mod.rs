@@ -13,6 +13,7 @@
 #[cfg(any(test, feature = "test-support"))]
 pub mod fake;
 pub mod feed;
+mod host_copy;
 pub mod marks;
 mod record;
 pub mod sqlite;
@@ -25,6 +26,7 @@ use crate::domain::{
     Position, Tenant, TenantId, User, UserId,
 };
 
+pub use host_copy::{HostChange, HostCopy};
 pub use record::{Once, Record, RequestKey, Requests, Room};
 
 /// Why the store could not do what was asked. Says nothing about a credential's validity.
@@ -132,6 +134,8 @@ pub trait Store: Send + Sync {
     fn audit(&self) -> &dyn Audit;
     /// Creates that were asked for with a request id.
     fn requests(&self) -> &dyn Requests;
+    /// The copy of the host's own directory.
+    fn host_copy(&self) -> &dyn HostCopy;
     /// The change feed.
     fn feed(&self) -> &dyn Feed;
 }

@@ -62,6 +62,9 @@ pub(crate) fn app(tenant: TenantId, id: u32) -> App {
         monthly_budget: 12.5,
         rate_limit: 60,
         metadata: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
+        host: crate::domain::HostState::default(),
+        tools: vec![1, 2],
+        datasources: Vec::new(),
         llms: vec![
             LlmGrant { id: LlmId::new(3).unwrap(), slug: Some("gpt".to_owned()) },
             LlmGrant { id: LlmId::new(u32::MAX).unwrap(), slug: None },
@@ -77,6 +80,7 @@ pub(crate) fn user(tenant: TenantId, id: u32) -> User {
         email: "ann@acme.example".to_owned(),
         name: "Ann".to_owned(),
         active: true,
+        host: crate::domain::HostState::default(),
         metadata: BTreeMap::new(),
         generation: Generation(7),
     }
@@ -450,6 +454,10 @@ macro_rules! suite {
     };
 }
 
+#[path = "suite_host_tests.rs"]
+mod host;
+use host::the_copy_of_a_hosts_directory_is_written_whole_or_not_at_all;
+
 #[path = "suite_lifecycle_tests.rs"]
 mod lifecycle;
 use lifecycle::{
@@ -461,6 +469,7 @@ suite! {
     b3_a_rotation_writes_both_rows_or_neither
     room_is_counted_by_app_and_user_of_what_is_in_force
     last_use_only_grows_and_is_neither_event_nor_change
+    the_copy_of_a_hosts_directory_is_written_whole_or_not_at_all
     rows_come_back_as_they_went_in
     what_is_not_there_is_none
     r3_what_is_another_tenants_reads_as_not_there_and_its_ids_are_taken

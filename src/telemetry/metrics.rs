@@ -4,6 +4,7 @@
 //! look-up.
 
 use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -61,6 +62,34 @@ struct AuthLabels {
     kind: &'static str,
 }
 
+/// How a call to the host's Service API ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DirectoryCall {
+    /// With an App.
+    Found,
+    /// There is none.
+    Absent,
+    /// Without an answer.
+    Failed,
+}
+
+impl DirectoryCall {
+    const ALL: [Self; 3] = [Self::Found, Self::Absent, Self::Failed];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::Absent => "absent",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct CallLabels {
+    outcome: &'static str,
+}
+
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct AdminLabels {
     method: &'static str,
@@ -88,6 +117,8 @@ pub struct Metrics {
     refused: Vec<[Counter; 3]>,
     unavailable: Vec<bool>,
     admin: Family<AdminLabels, Counter>,
+    directory_calls: [Counter; 3],
+    directory_call_duration: Histogram,
     duration: Histogram,
     duration_ns: AtomicU64,
     /// Verified-cache hits.
@@ -106,6 +137,10 @@ pub struct Metrics {
     pub feed_failures: Counter,
     /// Seconds from commit to effect of other processes' changes.
     pub revocation_effective: Histogram,
+    /// Decisions that rested on facts of the host older than promised.
+    pub directory_stale: Counter,
+    /// Apps of the host that are kept.
+    pub directory_entries: Gauge,
     /// Message bytes held by auth calls.
     pub intake_bytes: Gauge<i64, AtomicI64>,
     /// Auth calls refused for their size.
@@ -145,6 +180,19 @@ impl Metrics {
             Unit::Seconds,
             feed_check_age.clone(),
         );
+        let calls = Family::<CallLabels, Counter>::default();
+        registry.register(metric::DIRECTORY_CALLS, "Calls to the host's Service API", calls.clone());
+        let directory_calls =
+            DirectoryCall::ALL.map(|call| calls.get_or_create(&CallLabels { outcome: call.as_str() }).clone());
+        let directory_call_duration = Histogram::new([0.000_5, 0.001, 0.005, 0.025, 0.1, 0.5, 2.0, 10.0]);
+        registry.register_with_unit(
+            metric::DIRECTORY_CALL_DURATION,
+            "Time of a call to the host's Service API",
+            Unit::Seconds,
+            directory_call_duration.clone(),
+        );
+        let directory_entries = Gauge::default();
+        registry.register(metric::DIRECTORY_ENTRIES, "Apps of the host that are kept", directory_entries.clone());
         let mut counter = |name, help| {
             let counter = Counter::default();
             registry.register(name, help, counter.clone());
@@ -158,6 +206,8 @@ impl Metrics {
         let intake_refused = counter(metric::INTAKE_REFUSED, "Auth calls refused for their size");
         let panics = counter(metric::PANICS, "Handlers that panicked");
         let log_dropped = counter(metric::LOG_DROPPED, "Log lines dropped because the reader was slow");
+        let directory_stale =
+            counter(metric::DIRECTORY_STALE, "Decisions that rested on facts of the host older than promised");
         let cache_entries = Gauge::default();
         registry.register(metric::CACHE_ENTRIES, "Entries in the verified cache", cache_entries.clone());
         let intake_bytes = Gauge::<i64, AtomicI64>::default();
@@ -171,6 +221,8 @@ impl Metrics {
             refused,
             unavailable,
             admin,
+            directory_calls,
+            directory_call_duration,
             duration,
             duration_ns: AtomicU64::new(0),
             cache_hits,
@@ -181,11 +233,21 @@ impl Metrics {
             feed_changes,
             feed_failures,
             revocation_effective,
+            directory_stale,
+            directory_entries,
             intake_bytes,
             intake_refused,
             panics,
             log_dropped,
         }
+    }
+
+    /// Counts a call to the host's Service API.
+    pub fn directory_call(&self, call: DirectoryCall, took_ns: u64) {
+        if let Some(counter) = self.directory_calls.get(call as usize) {
+            counter.inc();
+        }
+        self.directory_call_duration.observe(Duration::from_nanos(took_ns).as_secs_f64());
     }
 
     /// Counts an acceptance.

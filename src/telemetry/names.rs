@@ -50,6 +50,14 @@ pub mod metric {
     pub const PANICS: &str = "panics";
     /// Calls of the admin RPC, by method and outcome.
     pub const ADMIN_CALLS: &str = "admin_calls";
+    /// Calls to the host's Service API, by outcome.
+    pub const DIRECTORY_CALLS: &str = "directory_calls";
+    /// Seconds that such a call took.
+    pub const DIRECTORY_CALL_DURATION: &str = "directory_call_duration";
+    /// Decisions that rested on facts of the host older than promised, because it did not answer.
+    pub const DIRECTORY_STALE: &str = "directory_stale_answers";
+    /// Apps of the host that are kept.
+    pub const DIRECTORY_ENTRIES: &str = "directory_entries";
     /// Log lines dropped because the reader was slow.
     pub const LOG_DROPPED: &str = "log_lines_dropped";
 }

@@ -18,6 +18,7 @@ use crate::authenticate::Gate;
 use crate::pb::full::config_provider::config_provider_service_server::ConfigProviderServiceServer;
 use crate::pb::slim::plugin::plugin_service_server::PluginServiceServer;
 pub use admin::pages::{Pages, StudioSettings};
+use go_plugin::broker::Brokers;
 pub use plugin::client_address::ClientAddress;
 use plugin::intake::{Budget, Intake};
 use plugin::lifecycle::Lifecycle;
@@ -58,13 +59,13 @@ pub struct Deps {
     pub host_settings: Vec<HostSetting>,
 }
 
-/// The services of the application, to be served over [`go_plugin`].
-pub fn routes(deps: Deps) -> Routes {
+/// The services of the application, to be served over [`go_plugin`]; `brokers` lead to the hosts.
+pub fn routes(deps: Deps, brokers: Arc<Brokers>) -> Routes {
     let budget = Arc::new(Budget::new(Arc::clone(deps.gate.metrics())));
     let settings = Arc::clone(&deps.settings);
     let schema = plugin::schema::render(&deps.host_settings);
     let config = plugin::config_provider::ConfigProvider::new(schema.clone());
-    let service = PluginServiceServer::new(plugin::PluginService::new(deps, schema))
+    let service = PluginServiceServer::new(plugin::PluginService::new(deps, brokers, schema))
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE);
     Routes::new(Intake::new(service, budget, settings)).add_service(ConfigProviderServiceServer::new(config))

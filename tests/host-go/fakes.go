@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"path"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -23,13 +26,20 @@ type Fakes struct {
 	events   *bus
 
 	mu    sync.Mutex
+	apps  map[uint32]*fakeApp
+	delay time.Duration
+	fails error
 	calls map[string]int
 	kv    map[string][]byte
 }
 
 // NewFakes makes the service API of one kind of host for one plugin.
 func NewFakes(studio bool, pluginID uint32) *Fakes {
-	return &Fakes{studio: studio, pluginID: pluginID, events: newBus(), calls: map[string]int{}, kv: map[string][]byte{}}
+	apps := map[uint32]*fakeApp{
+		appID:    {id: appID, name: "Shop", llms: []uint32{3, 4}},
+		otherApp: {id: otherApp, name: "Back office", llms: []uint32{3}},
+	}
+	return &Fakes{studio: studio, pluginID: pluginID, events: newBus(), apps: apps, calls: map[string]int{}, kv: map[string][]byte{}}
 }
 
 // Server builds the gRPC server that stands behind the broker id.
@@ -39,6 +49,9 @@ func (f *Fakes) Server(opts []grpc.ServerOption) *grpc.Server {
 			f.record(info.FullMethod)
 			if c, ok := req.(interface{ GetContext() *mgwpb.PluginContext }); ok && c.GetContext().GetPluginId() != f.pluginID {
 				return nil, status.Error(codes.Unauthenticated, "unknown plugin")
+			}
+			if err := f.mood(ctx); err != nil {
+				return nil, err
 			}
 			return next(ctx, req)
 		}),
@@ -100,21 +113,67 @@ func scopeOf(method string) string {
 	return ""
 }
 
-type fakeApp struct {
-	id   uint32
-	name string
-	llms []uint32
-}
-
-var fakeApps = []fakeApp{{appID, "Shop", []uint32{3, 4}}, {otherApp, "Back office", []uint32{3}}}
-
-func findApp(id uint32) (fakeApp, bool) {
-	for _, a := range fakeApps {
-		if a.id == id {
-			return a, true
+// mood makes a call wait or fail as told.
+func (f *Fakes) mood(ctx context.Context) error {
+	f.mu.Lock()
+	delay, fails := f.delay, f.fails
+	f.mu.Unlock()
+	if delay > 0 {
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
 		}
 	}
+	return fails
+}
+
+// Delay makes every answer come so much later.
+func (f *Fakes) Delay(by time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.delay = by
+}
+
+// Fail makes every call fail, or none with nil.
+func (f *Fakes) Fail(with error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fails = with
+}
+
+// Change edits the host's apps.
+func (f *Fakes) Change(edit func(map[uint32]*fakeApp)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	edit(f.apps)
+}
+
+type fakeApp struct {
+	id       uint32
+	name     string
+	inactive bool
+	llms     []uint32
+}
+
+func (f *Fakes) findApp(id uint32) (fakeApp, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a, ok := f.apps[id]; ok {
+		return *a, true
+	}
 	return fakeApp{}, false
+}
+
+// allApps lists them, the newest first.
+func (f *Fakes) allApps() []fakeApp {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var all []fakeApp
+	for _, a := range f.apps {
+		all = append(all, *a)
+	}
+	slices.SortFunc(all, func(a, b fakeApp) int { return cmp.Compare(b.id, a.id) })
+	return all
 }
 
 type gatewayAPI struct {
@@ -124,11 +183,11 @@ type gatewayAPI struct {
 
 func gatewayApp(a fakeApp) *mgwpb.AppInfo {
 	now := timestamppb.Now()
-	return &mgwpb.AppInfo{Id: a.id, Name: a.name, OwnerEmail: "ops@acme.example", IsActive: true, Metadata: "{}", CreatedAt: now, UpdatedAt: now}
+	return &mgwpb.AppInfo{Id: a.id, Name: a.name, OwnerEmail: "ops@acme.example", IsActive: !a.inactive, Metadata: "{}", CreatedAt: now, UpdatedAt: now}
 }
 
 func (g *gatewayAPI) GetApp(_ context.Context, r *mgwpb.GetAppRequest) (*mgwpb.GetAppResponse, error) {
-	a, ok := findApp(r.AppId)
+	a, ok := g.f.findApp(r.AppId)
 	if !ok { // the edge says Internal, not NotFound
 		return nil, status.Errorf(codes.Internal, "failed to get app: app not found: %d", r.AppId)
 	}
@@ -136,8 +195,9 @@ func (g *gatewayAPI) GetApp(_ context.Context, r *mgwpb.GetAppRequest) (*mgwpb.G
 }
 
 func (g *gatewayAPI) ListApps(context.Context, *mgwpb.ListAppsRequest) (*mgwpb.ListAppsResponse, error) {
-	out := &mgwpb.ListAppsResponse{TotalCount: int64(len(fakeApps))}
-	for _, a := range fakeApps {
+	apps := g.f.allApps()
+	out := &mgwpb.ListAppsResponse{TotalCount: int64(len(apps))}
+	for _, a := range apps {
 		out.Apps = append(out.Apps, gatewayApp(a))
 	}
 	return out, nil

@@ -21,14 +21,14 @@ type studioAPI struct {
 
 func studioApp(a fakeApp) *studiopb.AppInfo {
 	now := timestamppb.Now() // owner_email stays empty, as on the real one
-	return &studiopb.AppInfo{Id: a.id, Name: a.name, IsActive: true, LlmIds: a.llms, UserId: userID, Metadata: "{}", CreatedAt: now, UpdatedAt: now}
+	return &studiopb.AppInfo{Id: a.id, Name: a.name, IsActive: !a.inactive, LlmIds: a.llms, UserId: userID, Metadata: "{}", CreatedAt: now, UpdatedAt: now}
 }
 
 func (s *studioAPI) GetApp(_ context.Context, r *studiopb.GetAppRequest) (*studiopb.GetAppResponse, error) {
 	if r.AppId == 0 {
 		return nil, status.Error(codes.InvalidArgument, "app_id is required")
 	}
-	a, ok := findApp(r.AppId)
+	a, ok := s.f.findApp(r.AppId)
 	if !ok {
 		return nil, status.Error(codes.NotFound, "app not found")
 	}
@@ -36,11 +36,12 @@ func (s *studioAPI) GetApp(_ context.Context, r *studiopb.GetAppRequest) (*studi
 }
 
 func (s *studioAPI) ListApps(_ context.Context, r *studiopb.ListAppsRequest) (*studiopb.ListAppsResponse, error) {
-	out := &studiopb.ListAppsResponse{TotalCount: int64(len(fakeApps))}
+	apps := s.f.allApps()
+	out := &studiopb.ListAppsResponse{TotalCount: int64(len(apps))}
 	if r.Page > 1 {
 		return out, nil
 	}
-	for _, a := range fakeApps {
+	for _, a := range apps {
 		out.Apps = append(out.Apps, studioApp(a))
 	}
 	return out, nil

@@ -22,6 +22,7 @@ mod attach;
 mod bodies;
 mod client_address;
 mod death;
+mod directory;
 mod handshake;
 mod helper;
 mod hostile;

@@ -152,10 +152,10 @@ impl TestHost {
         let plugin_id = PLUGIN_IDS.fetch_add(1, Ordering::Relaxed);
         Self {
             plugin,
+            fakes: Fakes::new(setup.kind, plugin_id),
             setup,
             plugin_id,
             broker_id: 0,
-            fakes: Fakes::new(plugin_id),
             initialize_took: Duration::ZERO,
             session: None,
             late: Arc::default(),

@@ -19,6 +19,7 @@
 )]
 
 pub mod calls;
+pub mod events_fake;
 pub mod fakes;
 pub mod host;
 pub mod in_process;

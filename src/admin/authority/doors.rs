@@ -82,7 +82,7 @@ impl Backend {
         let tenant = self.store.users().owner_of(id)?.ok_or_else(none)?;
         let tenant = self.store.tenants().by_id(tenant)?.ok_or_else(none)?;
         let user = self.store.users().by_id(tenant.id, id)?.ok_or_else(none)?;
-        if !user.active || tenant.status != TenantStatus::Active {
+        if !user.is_active() || tenant.status != TenantStatus::Active {
             return Err(none());
         }
         Ok(Caller::portal(user.id, tenant.id))

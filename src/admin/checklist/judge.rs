@@ -6,7 +6,8 @@ use crate::admin::AdminResult;
 use crate::admin::checklist::{Run, in_force};
 use crate::audit::report::{Claim, Offender, Status};
 use crate::authenticate::claims;
-use crate::directory::{Linkage, local};
+use crate::directory::lease::Answer;
+use crate::directory::{Lease, Linkage, Objects, Standing};
 use crate::domain::{App, Credential, Reason, User};
 use crate::store::LinkedRows;
 
@@ -145,14 +146,20 @@ impl Run<'_> {
         }
         let directory = &self.admin.backend.directory;
         let linkage = Linkage { tenant: row.tenant, app: row.app, user: row.user };
-        let found = match block_on(directory.objects(linkage)) {
-            Ok(found) => found.row,
+        // What cannot be known does not hold.
+        let unknown = Ok(Some([Fails(Reason::DirectoryUnavailable.code()); CLAIMS.len()]));
+        let Objects { at, lease } = match block_on(directory.objects(linkage)) {
+            Ok(objects) => objects,
             Err(error) => {
                 tracing::warn!(credential_id = %row.id, error = %error.source, "the directory did not answer");
-                // What cannot be known does not hold.
-                return Ok(Some([Fails(Reason::DirectoryUnavailable.code()); CLAIMS.len()]));
+                return unknown;
             }
         };
+        let now_ns = self.admin.backend.clock.boot_ns();
+        if lease.as_ref().is_some_and(|lease| directory.standing(lease, now_ns) == Standing::Ended) {
+            return unknown;
+        }
+        let (found, lease) = (at.row, lease.as_deref());
         let links = claims::links(row, &found);
         if links.suspended {
             return Ok(None);
@@ -163,7 +170,7 @@ impl Run<'_> {
             failed => failed.map_or(Holds, Fails),
         };
         let app_object = match app {
-            Some(app) => object((!self.is_whole_app(row, app)?).then_some(APP_INCOMPLETE)),
+            Some(app) => object((!self.is_whole_app(row, app, lease)?).then_some(APP_INCOMPLETE)),
             None => NotJudged,
         };
         let user_object = match user {
@@ -177,29 +184,27 @@ impl Run<'_> {
         Ok(Some([Verdict::of(links.app), Verdict::of(links.user), app_object, user_object, llms]))
     }
 
-    /// Whether what the directory gave is all that its source has. The store is at hand and is compared field by field, as
-    /// it was written; of another source a name is asked for.
-    fn is_whole_app(&self, row: &Credential, app: &App) -> AdminResult<bool> {
+    /// Whether what the directory gave is all that its source has: what the host answered, where it was asked, and what is
+    /// stored else, field by field.
+    fn is_whole_app(&self, row: &Credential, app: &App, lease: Option<&Lease>) -> AdminResult<bool> {
         if app.name.trim().is_empty() {
             return Ok(false);
         }
-        if self.admin.backend.directory.source() != local::SOURCE {
-            return Ok(true);
-        }
-        // Another generation was written in between: it is not to be compared.
         let kept = self.permit.store().apps().by_id(row.tenant, row.app)?;
-        Ok(kept.is_none_or(|kept| kept.generation != app.generation || kept == *app))
+        // Another generation was written in between: it is not to be compared.
+        let Some(kept) = kept.filter(|kept| kept.generation == app.generation) else { return Ok(true) };
+        let source = match lease.map(Lease::answer) {
+            Some(Answer::Present(host)) => host.merged_into(kept),
+            Some(Answer::Absent) => return Ok(false),
+            None => kept,
+        };
+        Ok(source == *app)
     }
 
-    /// The same of a User, who has an address, and perhaps no name.
+    /// The same of a User, whom the store alone knows: they have an address, and perhaps no name.
     fn is_whole_user(&self, row: &Credential, user: &User) -> AdminResult<bool> {
-        if user.email.trim().is_empty() {
-            return Ok(false);
-        }
-        if self.admin.backend.directory.source() != local::SOURCE {
-            return Ok(true);
-        }
         let kept = self.permit.store().users().by_id(row.tenant, row.user)?;
-        Ok(kept.is_none_or(|kept| kept.generation != user.generation || kept == *user))
+        let differs = kept.is_some_and(|kept| kept.generation == user.generation && kept != *user);
+        Ok(!differs && !user.email.trim().is_empty())
     }
 }

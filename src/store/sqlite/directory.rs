@@ -4,14 +4,15 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
-use crate::domain::{App, AppId, AuditEvent, Generation, LlmGrant, LlmId, Subject, TenantId, User, UserId};
+use crate::domain::{App, AppId, AuditEvent, Generation, HostState, LlmGrant, LlmId, Subject, TenantId, User, UserId};
 use crate::store::sqlite::rows::{app_id, convert, json, to_json, user_id};
 use crate::store::sqlite::{SqliteStore, reader, store_error};
 use crate::store::{Apps, Page, Record, StoreError, StoreResult, Users};
 
-const APP: &str = "tenant_id, app_id, name, description, owner_email, active, monthly_budget, rate_limit, metadata, \
-                   generation, owner_user_id";
-const USER: &str = "tenant_id, user_id, email, name, active, metadata, generation";
+pub(super) const APP: &str = "tenant_id, app_id, name, description, owner_email, active, monthly_budget, rate_limit, metadata, \
+                   generation, owner_user_id, host_active, host_gone_at_ms, tools, datasources";
+pub(super) const USER: &str =
+    "tenant_id, user_id, email, name, active, metadata, generation, host_active, host_gone_at_ms";
 
 /// From [`APP`], the first at `first`; without its grants.
 pub(super) fn app_from_row(row: &Row<'_>, first: usize) -> rusqlite::Result<App> {
@@ -27,6 +28,9 @@ pub(super) fn app_from_row(row: &Row<'_>, first: usize) -> rusqlite::Result<App>
         metadata: json(row, first + 8, "metadata")?,
         generation: Generation(row.get(first + 9)?),
         owner: row.get::<_, Option<u32>>(first + 10)?.map(|_| user_id(row, first + 10)).transpose()?,
+        host: HostState { active: row.get(first + 11)?, gone_at_ms: row.get(first + 12)? },
+        tools: json(row, first + 13, "tools")?,
+        datasources: json(row, first + 14, "datasources")?,
         llms: Vec::new(),
     })
 }
@@ -41,6 +45,7 @@ pub(super) fn user_from_row(row: &Row<'_>, first: usize) -> rusqlite::Result<Use
         active: row.get(first + 4)?,
         metadata: json(row, first + 5, "metadata")?,
         generation: Generation(row.get(first + 6)?),
+        host: HostState { active: row.get(first + 7)?, gone_at_ms: row.get(first + 8)? },
     })
 }
 
@@ -53,7 +58,7 @@ pub(super) fn app(connection: &Connection, realm: &str, tenant: TenantId, id: Ap
     found.map(|app| with_llms(connection, realm, app)).transpose()
 }
 
-fn with_llms(connection: &Connection, realm: &str, mut app: App) -> rusqlite::Result<App> {
+pub(super) fn with_llms(connection: &Connection, realm: &str, mut app: App) -> rusqlite::Result<App> {
     let mut statement = connection
         .prepare_cached("SELECT llm_id, llm_slug FROM app_llms WHERE realm = ?1 AND app_id = ?2 ORDER BY llm_id")?;
     let grants = statement.query_map(params![realm, app.id.get()], |row| {
@@ -85,30 +90,127 @@ fn write_llms(transaction: &Transaction<'_>, realm: &str, app: &App) -> rusqlite
     Ok(())
 }
 
+/// Adds a row with its grants.
+pub(super) fn insert_app(transaction: &Transaction<'_>, realm: &str, a: &App) -> StoreResult<()> {
+    let failed = || store_error("add an App", "App");
+    let places = "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16";
+    let mut statement =
+        transaction.prepare_cached(&format!("INSERT INTO apps (realm, {APP}) VALUES ({places})")).map_err(failed())?;
+    let values = params![
+        realm,
+        a.tenant.as_bytes(),
+        a.id.get(),
+        a.name,
+        a.description,
+        a.owner_email,
+        a.active,
+        a.monthly_budget,
+        a.rate_limit,
+        to_json(&a.metadata),
+        a.generation.0,
+        a.owner.map(UserId::get),
+        a.host.active,
+        a.host.gone_at_ms,
+        to_json(&a.tools),
+        to_json(&a.datasources)
+    ];
+    statement.execute(values).map_err(failed())?;
+    write_llms(transaction, realm, a).map_err(failed())
+}
+
+/// Replaces a row and its grants where its generation is `expected`.
+pub(super) fn update_app(transaction: &Transaction<'_>, realm: &str, a: &App, expected: Generation) -> StoreResult<()> {
+    let failed = || store_error("change an App", "App");
+    let mut statement = transaction
+        .prepare_cached(
+            "UPDATE apps SET name = ?4, description = ?5, owner_email = ?6, active = ?7, monthly_budget = ?8, \
+             rate_limit = ?9, metadata = ?10, generation = ?11, owner_user_id = ?13, host_active = ?14, \
+             host_gone_at_ms = ?15, tools = ?16, datasources = ?17 \
+             WHERE realm = ?1 AND app_id = ?2 AND tenant_id = ?3 AND generation = ?12",
+        )
+        .map_err(failed())?;
+    let values = params![
+        realm,
+        a.id.get(),
+        a.tenant.as_bytes(),
+        a.name,
+        a.description,
+        a.owner_email,
+        a.active,
+        a.monthly_budget,
+        a.rate_limit,
+        to_json(&a.metadata),
+        a.generation.0,
+        expected.0,
+        a.owner.map(UserId::get),
+        a.host.active,
+        a.host.gone_at_ms,
+        to_json(&a.tools),
+        to_json(&a.datasources)
+    ];
+    if statement.execute(values).map_err(failed())? != 1 {
+        return Err(StoreError::Conflict { what: "App" });
+    }
+    write_llms(transaction, realm, a).map_err(failed())
+}
+
+/// Replaces a row where its generation is `expected`.
+pub(super) fn update_user(
+    transaction: &Transaction<'_>,
+    realm: &str,
+    u: &User,
+    expected: Generation,
+) -> StoreResult<()> {
+    let values = params![
+        realm,
+        u.id.get(),
+        u.tenant.as_bytes(),
+        u.email,
+        u.name,
+        u.active,
+        to_json(&u.metadata),
+        u.generation.0,
+        expected.0,
+        u.host.active,
+        u.host.gone_at_ms
+    ];
+    let changed = transaction
+        .execute(
+            "UPDATE users SET email = ?4, name = ?5, active = ?6, metadata = ?7, generation = ?8, host_active = ?10, \
+             host_gone_at_ms = ?11 WHERE realm = ?1 AND user_id = ?2 AND tenant_id = ?3 AND generation = ?9",
+            values,
+        )
+        .map_err(store_error("change a User", "User"))?;
+    if changed == 1 { Ok(()) } else { Err(StoreError::Conflict { what: "User" }) }
+}
+
+/// Removes a row, and by the schema its grants.
+pub(super) fn remove_app(transaction: &Transaction<'_>, realm: &str, tenant: TenantId, id: AppId) -> StoreResult<()> {
+    let sql = "DELETE FROM apps WHERE realm = ?1 AND app_id = ?2 AND tenant_id = ?3";
+    let removed = transaction.execute(sql, params![realm, id.get(), tenant.as_bytes()]);
+    if removed.map_err(store_error("remove an App", "App"))? == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Missing { what: "App" })
+    }
+}
+
+/// Removes a row.
+pub(super) fn remove_user(transaction: &Transaction<'_>, realm: &str, tenant: TenantId, id: UserId) -> StoreResult<()> {
+    let sql = "DELETE FROM users WHERE realm = ?1 AND user_id = ?2 AND tenant_id = ?3";
+    let removed = transaction.execute(sql, params![realm, id.get(), tenant.as_bytes()]);
+    if removed.map_err(store_error("remove a User", "User"))? == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Missing { what: "User" })
+    }
+}
+
 impl Apps for SqliteStore {
     fn add(&self, app: &App, record: Record) -> StoreResult<()> {
         let (a, realm) = (app.clone(), self.shared.realm.clone());
-        self.writer.commit("add an App", record, vec![Subject::App(app.id)], move |transaction| {
-            let failed = || store_error("add an App", "App");
-            let sql =
-                format!("INSERT INTO apps (realm, {APP}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
-            let values = params![
-                realm,
-                a.tenant.as_bytes(),
-                a.id.get(),
-                a.name,
-                a.description,
-                a.owner_email,
-                a.active,
-                a.monthly_budget,
-                a.rate_limit,
-                to_json(&a.metadata),
-                a.generation.0,
-                a.owner.map(UserId::get)
-            ];
-            transaction.execute(&sql, values).map_err(failed())?;
-            write_llms(transaction, &realm, &a).map_err(failed())
-        })
+        let subjects = vec![Subject::App(app.id)];
+        self.writer.commit("add an App", record, subjects, move |transaction| insert_app(transaction, &realm, &a))
     }
 
     fn by_id(&self, tenant: TenantId, id: AppId) -> StoreResult<Option<App>> {
@@ -136,47 +238,14 @@ impl Apps for SqliteStore {
     fn update(&self, app: &App, expected: Generation, event: AuditEvent) -> StoreResult<()> {
         let (a, realm) = (app.clone(), self.shared.realm.clone());
         self.writer.commit("change an App", event, vec![Subject::App(app.id)], move |transaction| {
-            let failed = || store_error("change an App", "App");
-            let values = params![
-                realm,
-                a.id.get(),
-                a.tenant.as_bytes(),
-                a.name,
-                a.description,
-                a.owner_email,
-                a.active,
-                a.monthly_budget,
-                a.rate_limit,
-                to_json(&a.metadata),
-                a.generation.0,
-                expected.0,
-                a.owner.map(UserId::get)
-            ];
-            let changed = transaction
-                .execute(
-                    "UPDATE apps SET name = ?4, description = ?5, owner_email = ?6, active = ?7, monthly_budget = ?8, \
-                     rate_limit = ?9, metadata = ?10, generation = ?11, owner_user_id = ?13 \
-                     WHERE realm = ?1 AND app_id = ?2 AND tenant_id = ?3 AND generation = ?12",
-                    values,
-                )
-                .map_err(failed())?;
-            if changed != 1 {
-                return Err(StoreError::Conflict { what: "App" });
-            }
-            write_llms(transaction, &realm, &a).map_err(failed())
+            update_app(transaction, &realm, &a, expected)
         })
     }
 
     fn remove(&self, tenant: TenantId, id: AppId, event: AuditEvent) -> StoreResult<()> {
         let realm = self.shared.realm.clone();
         self.writer.commit("remove an App", event, vec![Subject::App(id)], move |transaction| {
-            let removed = transaction
-                .execute(
-                    "DELETE FROM apps WHERE realm = ?1 AND app_id = ?2 AND tenant_id = ?3",
-                    params![realm, id.get(), tenant.as_bytes()],
-                )
-                .map_err(store_error("remove an App", "App"))?;
-            if removed == 1 { Ok(()) } else { Err(StoreError::Missing { what: "App" }) }
+            remove_app(transaction, &realm, tenant, id)
         })
     }
 }
@@ -185,7 +254,7 @@ impl Users for SqliteStore {
     fn add(&self, user: &User, record: Record) -> StoreResult<()> {
         let (u, realm) = (user.clone(), self.shared.realm.clone());
         self.writer.commit("add a User", record, vec![Subject::User(user.id)], move |transaction| {
-            let sql = format!("INSERT INTO users (realm, {USER}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+            let sql = format!("INSERT INTO users (realm, {USER}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
             let values = params![
                 realm,
                 u.tenant.as_bytes(),
@@ -194,7 +263,9 @@ impl Users for SqliteStore {
                 u.name,
                 u.active,
                 to_json(&u.metadata),
-                u.generation.0
+                u.generation.0,
+                u.host.active,
+                u.host.gone_at_ms
             ];
             transaction.execute(&sql, values).map(drop).map_err(store_error("add a User", "User"))
         })
@@ -228,38 +299,14 @@ impl Users for SqliteStore {
     fn update(&self, user: &User, expected: Generation, event: AuditEvent) -> StoreResult<()> {
         let (u, realm) = (user.clone(), self.shared.realm.clone());
         self.writer.commit("change a User", event, vec![Subject::User(user.id)], move |transaction| {
-            let values = params![
-                realm,
-                u.id.get(),
-                u.tenant.as_bytes(),
-                u.email,
-                u.name,
-                u.active,
-                to_json(&u.metadata),
-                u.generation.0,
-                expected.0
-            ];
-            let changed = transaction
-                .execute(
-                    "UPDATE users SET email = ?4, name = ?5, active = ?6, metadata = ?7, generation = ?8 \
-                     WHERE realm = ?1 AND user_id = ?2 AND tenant_id = ?3 AND generation = ?9",
-                    values,
-                )
-                .map_err(store_error("change a User", "User"))?;
-            if changed == 1 { Ok(()) } else { Err(StoreError::Conflict { what: "User" }) }
+            update_user(transaction, &realm, &u, expected)
         })
     }
 
     fn remove(&self, tenant: TenantId, id: UserId, event: AuditEvent) -> StoreResult<()> {
         let realm = self.shared.realm.clone();
         self.writer.commit("remove a User", event, vec![Subject::User(id)], move |transaction| {
-            let removed = transaction
-                .execute(
-                    "DELETE FROM users WHERE realm = ?1 AND user_id = ?2 AND tenant_id = ?3",
-                    params![realm, id.get(), tenant.as_bytes()],
-                )
-                .map_err(store_error("remove a User", "User"))?;
-            if removed == 1 { Ok(()) } else { Err(StoreError::Missing { what: "User" }) }
+            remove_user(transaction, &realm, tenant, id)
         })
     }
 }

@@ -10,17 +10,17 @@ use crate::store::{At, LinkedRows};
 
 const TENANT: usize = 1;
 const APP: usize = 10;
-const LLMS: usize = 21;
-const USER: usize = 22;
+const LLMS: usize = 25;
+const USER: usize = 26;
 
 /// Grants come as lines `ID` or `ID=SLUG`: no slug holds a line end (`admin::limits`), and what does not parse is corrupt.
 const LINKED: &str = "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'changes'), \
      t.id, t.slug, t.name, t.status, t.key_prefix, t.llm_grants, t.namespaces, t.generation, t.created_at_ms, \
      a.tenant_id, a.app_id, a.name, a.description, a.owner_email, a.active, a.monthly_budget, a.rate_limit, \
-     a.metadata, a.generation, a.owner_user_id, \
+     a.metadata, a.generation, a.owner_user_id, a.host_active, a.host_gone_at_ms, a.tools, a.datasources, \
      (SELECT group_concat(l.llm_id || coalesce('=' || l.llm_slug, ''), char(10)) \
      FROM app_llms AS l WHERE l.realm = ?4 AND l.app_id = a.app_id), \
-     u.tenant_id, u.user_id, u.email, u.name, u.active, u.metadata, u.generation \
+     u.tenant_id, u.user_id, u.email, u.name, u.active, u.metadata, u.generation, u.host_active, u.host_gone_at_ms \
      FROM (SELECT 1) LEFT JOIN tenants AS t ON t.id = ?1 \
      LEFT JOIN apps AS a ON a.realm = ?4 AND a.app_id = ?2 AND a.tenant_id = ?1 \
      LEFT JOIN users AS u ON u.realm = ?4 AND u.user_id = ?3 AND u.tenant_id = ?1";

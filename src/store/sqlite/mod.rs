@@ -14,6 +14,7 @@ mod directory;
 mod error;
 mod feed;
 pub mod guard;
+mod host_copy;
 mod imports;
 mod linked;
 pub mod lock;
@@ -38,7 +39,7 @@ use rusqlite::Connection;
 use crate::clock::{Clock, Entropy};
 use crate::domain::{AuditEvent, CredentialId, PepperFingerprint, Position};
 use crate::store::{
-    Apps, Audit, CommitListener, Credentials, Feed, Imports, Operators, Peppers, Requests, Store, StoreError,
+    Apps, Audit, CommitListener, Credentials, Feed, HostCopy, Imports, Operators, Peppers, Requests, Store, StoreError,
     StoreResult, Tenants, Users,
 };
 
@@ -327,6 +328,9 @@ impl Store for SqliteStore {
         self
     }
     fn requests(&self) -> &dyn Requests {
+        self
+    }
+    fn host_copy(&self) -> &dyn HostCopy {
         self
     }
     fn feed(&self) -> &dyn Feed {

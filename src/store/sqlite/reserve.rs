@@ -37,9 +37,9 @@ impl Reserve {
     }
 
     /// Gives it up for an act that takes back. Whether that made room.
-    pub(super) fn release_for(&self, event: Option<&AuditEvent>) -> bool {
+    pub(super) fn release_for(&self, events: &[AuditEvent]) -> bool {
         let takes_back =
-            event.is_some_and(|event| matches!(event.action, Action::CredentialRevoked | Action::TenantSuspended));
+            events.iter().any(|event| matches!(event.action, Action::CredentialRevoked | Action::TenantSuspended));
         takes_back && std::fs::remove_file(&self.0).is_ok()
     }
 }

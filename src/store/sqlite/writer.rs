@@ -127,7 +127,7 @@ impl Writer {
     ) -> StoreResult<()> {
         let Record { event, once, room: _ } = record.into();
         self.run(operation, move |state| {
-            state.commit(operation, Some(&event), &subjects, |transaction| {
+            state.commit(operation, std::slice::from_ref(&event), &subjects, |transaction| {
                 // First, so that a repeated create is told as that, and not as a name that is taken.
                 once.map_or(Ok(()), |once| requests::take(transaction, &event, &once))?;
                 change(transaction)
@@ -145,8 +145,19 @@ impl Writer {
     ) -> StoreResult<()> {
         self.run(operation, move |state| {
             state.keep_pages(true);
-            state.commit(operation, Some(&event), &subjects, change)
+            state.commit(operation, &[event], &subjects, change)
         })
+    }
+
+    /// The same with an event for each tenant that it is about.
+    pub(super) fn commit_for_all(
+        &self,
+        operation: &'static str,
+        events: Vec<AuditEvent>,
+        subjects: Vec<Subject>,
+        change: impl FnOnce(&Transaction<'_>) -> StoreResult<()> + Send + 'static,
+    ) -> StoreResult<()> {
+        self.run(operation, move |state| state.commit(operation, &events, &subjects, change))
     }
 
     /// The same for what is no act of anybody's and no cached fact: no audit event, no change.
@@ -155,7 +166,7 @@ impl Writer {
         operation: &'static str,
         change: impl FnOnce(&Transaction<'_>) -> StoreResult<()> + Send + 'static,
     ) -> StoreResult<()> {
-        self.run(operation, move |state| state.commit(operation, None, &[], change))
+        self.run(operation, move |state| state.commit(operation, &[], &[], change))
     }
 
     fn run(
@@ -213,12 +224,12 @@ impl State {
     fn commit(
         &mut self,
         operation: &'static str,
-        event: Option<&AuditEvent>,
+        events: &[AuditEvent],
         subjects: &[Subject],
         change: impl FnOnce(&Transaction<'_>) -> StoreResult<()>,
     ) -> StoreResult<()> {
-        match self.commit_once(operation, event, subjects, change) {
-            Err(error) if is_full(&error) && self.reserve.release_for(event) => {
+        match self.commit_once(operation, events, subjects, change) {
+            Err(error) if is_full(&error) && self.reserve.release_for(events) => {
                 tracing::error!("the disk is full: the reserve was given up so that something could be taken back");
                 Err(StoreError::Conflict { what: "space on the disk" })
             }
@@ -229,7 +240,7 @@ impl State {
     fn commit_once(
         &mut self,
         operation: &'static str,
-        event: Option<&AuditEvent>,
+        events: &[AuditEvent],
         subjects: &[Subject],
         change: impl FnOnce(&Transaction<'_>) -> StoreResult<()>,
     ) -> StoreResult<()> {
@@ -237,7 +248,7 @@ impl State {
         let at_ms = self.shared.clock.wall_ms();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         change(&transaction)?;
-        if let Some(event) = event {
+        for event in events {
             trail::append(&transaction, &self.epoch, event).map_err(failed)?;
         }
         let changes = record_changes(&transaction, subjects, at_ms).map_err(failed)?;

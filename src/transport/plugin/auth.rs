@@ -123,11 +123,12 @@ fn take(credential: &mut Vec<u8>) -> Secret<CredentialText> {
 }
 
 fn granted(grant: &Grant<'_>) -> pb::AuthResponse {
+    let stale = grant.is_stale().then(|| ("stale".to_owned(), "true".to_owned()));
     pb::AuthResponse {
         authenticated: true,
         user_id: grant.user_id().to_string(),
         app_id: grant.app_id().to_string(),
-        claims: grant.claims().iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        claims: grant.claims().iter().map(|(name, value)| ((*name).to_owned(), value.clone())).chain(stale).collect(),
         error_message: String::new(),
     }
 }
@@ -139,7 +140,7 @@ fn app(grant: &Grant<'_>) -> pb::App {
         name: app.name.clone(),
         description: app.description.clone(),
         owner_email: app.owner_email.clone(),
-        is_active: app.active,
+        is_active: app.is_active(),
         monthly_budget: app.monthly_budget,
         rate_limit: app.rate_limit,
         metadata: app.metadata.clone().into_iter().collect(),
@@ -154,7 +155,7 @@ fn user(grant: &Grant<'_>) -> pb::User {
         id: user.id.get(),
         email: user.email.clone(),
         name: user.name.clone(),
-        is_active: user.active,
+        is_active: user.is_active(),
         metadata: user.metadata.clone().into_iter().collect(),
     }
 }

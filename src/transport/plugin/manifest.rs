@@ -1,7 +1,7 @@
 //! The manifest: what the plugin is and what it asks for (host contract 6.1).
 //!
-//! Least privilege: `permissions.services` lists exactly the Service API calls in the code, which in this version are
-//! none. A test compares the two.
+//! Least privilege: `permissions.services` lists exactly what the Service API calls in the code need. A test compares the
+//! two.
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ pub const SCOPES: &[(&str, &str)] =
     &[("get_app", "apps.read"), ("list_apps", "apps.read"), ("get_llm", "llms.read"), ("list_llms", "llms.read")];
 
 /// The Service API scopes that we ask for.
-pub const SERVICES: &[&str] = &[];
+pub const SERVICES: &[&str] = &["apps.read"];
 
 /// The same JSON for both services that are asked for it.
 pub fn json() -> String {

@@ -1,7 +1,7 @@
 //! `plugin.PluginService`, as the hosts' contract has it: one file for each thing it does.
 //!
 //! [`intake`] stands before it and keeps bodies out; [`auth`] and [`pre_auth`] answer gateways, [`client_address`] says whose request it is; [`lifecycle`],
-//! [`session`] and [`call`] answer the host itself; [`unsupported`] answers for every hook that we do not serve. The
+//! [`service_api`], [`session`] and [`call`] answer the host itself; [`unsupported`] answers for every hook that we do not serve. The
 //! trait implementation below only passes on.
 
 pub mod assets;
@@ -14,10 +14,12 @@ pub mod lifecycle;
 pub mod manifest;
 pub mod pre_auth;
 pub mod schema;
+pub mod service_api;
 pub mod session;
 pub mod unsupported;
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use futures::FutureExt as _;
 use tokio_stream::Stream;
@@ -26,20 +28,22 @@ use tonic::{Request, Response, Status};
 use crate::domain::Reason;
 use crate::pb::slim::plugin as pb;
 use crate::transport::Deps;
+use crate::transport::go_plugin::broker::Brokers;
 use crate::transport::go_plugin::services::peer;
 use crate::transport::go_plugin::{PeerInfo, Surface};
 
 /// The service.
 pub struct PluginService {
     deps: Deps,
+    brokers: Arc<Brokers>,
     schema: String,
     sessions: session::Sessions,
 }
 
 impl PluginService {
-    /// Answers from these; `schema` is the JSON schema of what a host may configure.
-    pub fn new(deps: Deps, schema: String) -> Self {
-        Self { deps, schema, sessions: session::Sessions::default() }
+    /// Answers from these; hosts are reached over `brokers`, and `schema` is the JSON schema of what one may configure.
+    pub fn new(deps: Deps, brokers: Arc<Brokers>, schema: String) -> Self {
+        Self { deps, brokers, schema, sessions: session::Sessions::default() }
     }
 
     /// Runs an answer so that a panic costs this request and nothing else (decision 16).
@@ -84,8 +88,9 @@ impl pb::plugin_service_server::PluginService for PluginService {
         ok(pb::ShutdownResponse { success: true })
     }
     async fn open_session(&self, request: Request<pb::OpenSessionRequest>) -> Answer<pb::OpenSessionResponse> {
-        let peer = peer(&request);
-        ok(self.sessions.open(peer, request.into_inner()).await)
+        let (peer, request) = (peer(&request), request.into_inner());
+        self.on_session(peer, &request);
+        ok(self.sessions.open(peer, request).await)
     }
     async fn close_session(&self, request: Request<pb::CloseSessionRequest>) -> Answer<pb::CloseSessionResponse> {
         self.sessions.close(peer(&request));

@@ -9,15 +9,18 @@ use super::*;
 use crate::authenticate::testing::World;
 use crate::authenticate::{Gate, Health};
 use crate::domain::denial::UNAVAILABLE;
-use crate::transport::plugin::lifecycle::{HostRuntime, Lifecycle};
+use crate::transport::go_plugin::broker::Wiring;
+use crate::transport::go_plugin::environment::Environment;
+use crate::transport::plugin::lifecycle::{HostRuntime, HostSession, Lifecycle};
 use pb::plugin_service_server::PluginService as _;
 
 struct Still;
 
 impl Lifecycle for Still {
-    fn initialise(&self, _: BTreeMap<String, String>, _: HostRuntime) {
+    fn initialise(&self, _: BTreeMap<String, String>, _: HostRuntime, _: Option<HostSession>) {
         panic!("on purpose");
     }
+    fn session(&self, _: HostSession) {}
     fn runtime(&self) -> Option<HostRuntime> {
         None
     }
@@ -36,7 +39,8 @@ fn service(world: &World) -> PluginService {
     let settings = Arc::new(arc_swap::ArcSwap::from_pointee(crate::transport::Settings::default()));
     let (lifecycle, host_settings) = (Arc::new(Still), Vec::new());
     let deps = Deps { gate: Arc::new(gate), lifecycle, pages: None, settings, host_settings };
-    PluginService::new(deps, String::new())
+    let wiring = Wiring { environment: Environment::default(), tls: None, session: Arc::default() };
+    PluginService::new(deps, Arc::new(Brokers::new(wiring)), String::new())
 }
 
 #[tokio::test]

@@ -1,0 +1,67 @@
+//! How the host's Service API has been: what says whether stale facts may be used, and what people are told.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::directory::service::HostError;
+
+/// As of the last call.
+#[derive(Default)]
+pub struct Condition {
+    struggles: AtomicBool,
+    answered_ns: AtomicU64,
+    last: Mutex<Option<HostError>>,
+}
+
+impl Condition {
+    /// Whether it did not answer, or not soon, and has not since.
+    pub fn struggles(&self) -> bool {
+        self.struggles.load(Ordering::Acquire)
+    }
+
+    /// Why it gives no answers.
+    pub fn problem(&self) -> Option<HostError> {
+        self.struggles().then(|| self.last().clone().unwrap_or(HostError::TimedOut))
+    }
+
+    /// When it last answered, on the boot clock; 0 before it did.
+    pub fn answered_ns(&self) -> u64 {
+        self.answered_ns.load(Ordering::Acquire)
+    }
+
+    /// A call takes longer than one waits who has something else.
+    pub(super) fn is_slow(&self) {
+        self.struggles.store(true, Ordering::Release);
+    }
+
+    /// Nothing is known of it: it is another generation.
+    pub(super) fn is_another(&self) {
+        self.struggles.store(false, Ordering::Release);
+    }
+
+    /// How a call ended. One that worked but could not be of use (it was forbidden, it made no sense) is a failure like
+    /// others: the answer is not known.
+    pub(super) fn note<T>(&self, found: &Result<T, HostError>, now_ns: u64) {
+        let mut last = self.last();
+        match found {
+            Ok(_) => {
+                self.answered_ns.store(now_ns, Ordering::Release);
+                self.struggles.store(false, Ordering::Release);
+                if last.take().is_some() {
+                    tracing::info!("the host's Service API answers again");
+                }
+            }
+            Err(error) => {
+                self.struggles.store(true, Ordering::Release);
+                if last.as_ref() != Some(error) {
+                    tracing::warn!(%error, "Apps cannot be fetched from the host");
+                }
+                *last = Some(error.clone());
+            }
+        }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<HostError>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

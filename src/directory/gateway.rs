@@ -1,0 +1,104 @@
+//! The microgateway's Service API (host contract 4.3, 4.4).
+//!
+//! It knows whether an App is active and nothing of what it may use. An unknown App is `Internal`, told apart by its text
+//! alone.
+
+use tonic::Code;
+
+use crate::directory::facts::{self, HostApp};
+use crate::directory::service::{HostError, HostFuture, HostPage, HostService, Line, PAGE};
+use crate::domain::AppId;
+use crate::pb::full::microgateway_management as pb;
+use crate::pb::full::microgateway_management::microgateway_management_service_client::MicrogatewayManagementServiceClient as Client;
+
+const SCOPE: &str = "apps.read";
+/// What the text of an unknown App holds.
+const NOT_FOUND: &str = "app not found";
+
+/// The gateway that started this process.
+pub struct Gateway {
+    line: Line,
+    plugin_id: u32,
+}
+
+impl Gateway {
+    pub(super) fn new(line: Line, plugin_id: u32) -> Self {
+        Self { line, plugin_id }
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "as the message has it")]
+    fn context(&self) -> Option<pb::PluginContext> {
+        Some(pb::PluginContext { plugin_id: self.plugin_id, method_scope: SCOPE.to_owned() })
+    }
+
+    async fn get(&self, id: AppId) -> Result<Option<HostApp>, HostError> {
+        let request = pb::GetAppRequest { context: self.context(), app_id: id.get() };
+        let answer = match Client::new(self.line.channel().await?).get_app(request).await {
+            Ok(answer) => answer.into_inner(),
+            Err(status) if status.code() == Code::NotFound => return Ok(None),
+            Err(status) if status.code() == Code::Internal && status.message().contains(NOT_FOUND) => return Ok(None),
+            Err(status) => return Err(HostError::of(&status, SCOPE)),
+        };
+        let app = answer.app.and_then(app).ok_or(HostError::Nonsense { what: "no App" })?;
+        if app.id == id { Ok(Some(app)) } else { Err(HostError::Nonsense { what: "another App" }) }
+    }
+
+    async fn list(&self, is_active: bool, page: u32) -> Result<pb::ListAppsResponse, HostError> {
+        let (page, limit) = (i32::try_from(page).unwrap_or(i32::MAX), i32::try_from(PAGE).unwrap_or(i32::MAX));
+        let request = pb::ListAppsRequest { context: self.context(), is_active: Some(is_active), page, limit };
+        let answer = Client::new(self.line.channel().await?).list_apps(request).await;
+        answer.map(tonic::Response::into_inner).map_err(|status| HostError::of(&status, SCOPE))
+    }
+}
+
+impl HostService for Gateway {
+    fn app(&self, id: AppId) -> HostFuture<'_, Option<HostApp>> {
+        Box::pin(self.get(id))
+    }
+
+    fn apps(&self, page: u32) -> HostFuture<'_, HostPage> {
+        // A gateway's copy holds active Apps alone (contract 3.7).
+        Box::pin(async move {
+            let pb::ListAppsResponse { apps, total_count } = self.list(true, page).await?;
+            let mut listed = HostPage { total: u64::try_from(total_count).unwrap_or(0), ..HostPage::default() };
+            for info in apps {
+                let id = info.id;
+                match app(info) {
+                    Some(app) => listed.apps.push(app),
+                    None => listed.odd.push(id),
+                }
+            }
+            Ok(listed)
+        })
+    }
+}
+
+/// None of what makes no sense.
+fn app(info: pb::AppInfo) -> Option<HostApp> {
+    let mut metadata = facts::metadata(&info.metadata);
+    let allowed = info.allowed_ips.join(",");
+    let day = Some(info.budget_reset_day).filter(|day| *day != 0).map_or_else(String::new, |day| day.to_string());
+    for (name, value) in [
+        ("allowed_ips", allowed),
+        ("budget_reset_day", day),
+        ("created_at", facts::time(info.created_at)),
+        ("updated_at", facts::time(info.updated_at)),
+    ] {
+        facts::further(&mut metadata, name, value);
+    }
+    Some(HostApp {
+        id: AppId::new(info.id)?,
+        name: info.name,
+        description: info.description,
+        active: info.is_active,
+        owner_email: Some(info.owner_email),
+        owner: None,
+        monthly_budget: info.monthly_budget,
+        rate_limit: Some(info.rate_limit_rpm),
+        llms: None,
+        tools: None,
+        datasources: None,
+        namespace: None,
+        metadata,
+    })
+}

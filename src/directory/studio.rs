@@ -1,0 +1,105 @@
+//! Studio's Service API (host contract 4.2, 4.5): the only place that tells what an App may use.
+
+use tonic::Code;
+
+use crate::directory::facts::{self, HostApp};
+use crate::directory::service::{HostError, HostFuture, HostPage, HostService, Line, PAGE};
+use crate::domain::{AppId, LlmId, UserId};
+use crate::pb::full::ai_studio_management as pb;
+use crate::pb::full::ai_studio_management::ai_studio_management_service_client::AiStudioManagementServiceClient as Client;
+
+const SCOPE: &str = "apps.read";
+
+/// The Studio that started this process.
+pub struct Studio {
+    line: Line,
+    plugin_id: u32,
+}
+
+impl Studio {
+    pub(super) fn new(line: Line, plugin_id: u32) -> Self {
+        Self { line, plugin_id }
+    }
+
+    /// Studio stamps who we are itself; upstream may look at it one day.
+    #[expect(clippy::unnecessary_wraps, reason = "as the message has it")]
+    fn context(&self) -> Option<pb::PluginContext> {
+        Some(pb::PluginContext { plugin_id: self.plugin_id, method_scope: SCOPE.to_owned() })
+    }
+
+    async fn get(&self, id: AppId) -> Result<Option<HostApp>, HostError> {
+        let request = pb::GetAppRequest { context: self.context(), app_id: id.get() };
+        let answer = match Client::new(self.line.channel().await?).get_app(request).await {
+            Ok(answer) => answer.into_inner(),
+            Err(status) if status.code() == Code::NotFound => return Ok(None),
+            Err(status) => return Err(HostError::of(&status, SCOPE)),
+        };
+        let app = answer.app.and_then(app).ok_or(HostError::Nonsense { what: "no App" })?;
+        if app.id == id { Ok(Some(app)) } else { Err(HostError::Nonsense { what: "another App" }) }
+    }
+
+    async fn list(&self, page: u32) -> Result<HostPage, HostError> {
+        let (page, limit) = (i32::try_from(page).unwrap_or(i32::MAX), i32::try_from(PAGE).unwrap_or(i32::MAX));
+        let request = pb::ListAppsRequest {
+            context: self.context(),
+            is_active: None,
+            namespace: String::new(),
+            page,
+            limit,
+            user_id: None,
+        };
+        let answer = Client::new(self.line.channel().await?).list_apps(request).await;
+        let pb::ListAppsResponse { apps, total_count } =
+            answer.map_err(|status| HostError::of(&status, SCOPE))?.into_inner();
+        let mut listed = HostPage { total: u64::try_from(total_count).unwrap_or(0), ..HostPage::default() };
+        for info in apps {
+            let id = info.id;
+            match app(info) {
+                Some(app) => listed.apps.push(app),
+                None => listed.odd.push(id),
+            }
+        }
+        Ok(listed)
+    }
+}
+
+impl HostService for Studio {
+    fn app(&self, id: AppId) -> HostFuture<'_, Option<HostApp>> {
+        Box::pin(self.get(id))
+    }
+
+    fn apps(&self, page: u32) -> HostFuture<'_, HostPage> {
+        Box::pin(self.list(page))
+    }
+}
+
+/// None of what makes no sense.
+fn app(info: pb::AppInfo) -> Option<HostApp> {
+    let mut metadata = facts::metadata(&info.metadata);
+    for (name, value) in [
+        ("created_at", facts::time(info.created_at)),
+        ("updated_at", facts::time(info.updated_at)),
+        ("tool_ids", facts::ids(&info.tool_ids)),
+        ("datasource_ids", facts::ids(&info.datasource_ids)),
+        ("namespace", info.namespace.clone()),
+    ] {
+        facts::further(&mut metadata, name, value);
+    }
+    Some(HostApp {
+        id: AppId::new(info.id)?,
+        name: info.name,
+        description: info.description,
+        active: info.is_active,
+        // Empty in Studio, always in lists (contract 4.5).
+        owner_email: Some(info.owner_email).filter(|email| !email.is_empty()),
+        owner: UserId::new(info.user_id),
+        monthly_budget: info.monthly_budget.unwrap_or(0.0),
+        rate_limit: None,
+        // An id of 0 grants nothing.
+        llms: Some(info.llm_ids.iter().filter_map(|id| LlmId::new(*id)).collect()),
+        tools: Some(info.tool_ids),
+        datasources: Some(info.datasource_ids),
+        namespace: Some(info.namespace),
+        metadata,
+    })
+}
