@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::schema::violation;
-use crate::support::{APP, Key, LLM, OTHER_APP, Setup, TENANT, TestHost, TestStore, USER, run};
+use crate::support::{APP, Key, LLM, OTHER_APP, Setup, TENANT, TestHost, TestStore, USER, run, sleep_ms};
 
 const CLOSED: &[&str] = &["health", "get_metrics", "describe", "get_caller", "list_tenants"];
 
@@ -296,6 +296,41 @@ fn r18_the_page_runs_the_checklist_on_a_sample_of_its_tenants_and_says_so() {
         let session = raised(&host, &store.operator_token).await;
         let all = ask(&host, "run_checklist", json!({ "session": session, "sample": 3 })).await;
         assert_eq!((&all["report"]["population"], &all["report"]["checked"]), (&json!(3), &json!(3)), "{all}");
+        host.unload().await;
+    });
+}
+
+#[test]
+fn v1_v3_the_checklist_is_about_apps_as_the_host_has_them() {
+    run(60, async {
+        let store = two_tenants();
+        let (mine, other) = (store.issue(APP, USER), store.issue(OTHER_APP, USER));
+        let setup = page(&store, "acme", "auditor").env("LATCHKEY_DIRECTORY__TTL_SECONDS", "1");
+        let host = TestHost::start(setup).await;
+        let checked = async || ask(&host, "run_checklist", json!({})).await["report"].clone();
+        let failing = |report: &Value| -> Vec<(Value, Value, Value)> {
+            let claims = report["claims"].as_array().unwrap().iter().filter(|claim| claim["status"] == "fail");
+            let first = |claim: &Value| claim["offenders"][0].clone();
+            claims.map(|c| (c["id"].clone(), first(c)["credential_id"].clone(), first(c)["reason"].clone())).collect()
+        };
+        let report = checked().await;
+        assert_eq!((&report["status"], &report["directory"]), (&json!("pass"), &json!("studio")), "{report}");
+        assert!(host.fakes.called("GetApp") >= 2, "it is the host that was asked");
+        host.fakes.change(OTHER_APP, |app| app.active = false);
+        sleep_ms(1_500).await;
+        let report = checked().await;
+        assert_eq!(failing(&report), [(json!("V1"), json!(other.id), json!("app_inactive"))], "{report}");
+        host.fakes.change(OTHER_APP, |app| app.active = true);
+        host.fakes.change(APP, |app| app.name = String::new());
+        sleep_ms(1_500).await;
+        let report = checked().await;
+        assert_eq!(failing(&report), [(json!("V3"), json!(mine.id), json!("app_incomplete"))], "{report}");
+        // What cannot be known does not hold.
+        host.fakes.fail(tonic::Code::Unavailable, "gone");
+        sleep_ms(1_500).await;
+        let report = checked().await;
+        assert_eq!(failing(&report).len(), 5, "{report}");
+        assert!(failing(&report).iter().all(|(_, _, reason)| reason == "directory_unavailable"), "{report}");
         host.unload().await;
     });
 }
