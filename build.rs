@@ -19,9 +19,9 @@ const SLIM: [&str; 1] = ["slim/plugin.proto"];
 /// The administration of the store, ours alone.
 const ADMIN: [&str; 1] = ["latchkey/admin/v1/admin.proto"];
 
-/// Messages that carry a credential, a secret shown once, a body or a raw object, and all that embed one.
+/// Messages that carry a credential, a secret shown once, a subject, a body or a raw object, and all that embed one.
 /// They get no `Debug`, so that logging one does not compile.
-const NO_DEBUG: [&str; 29] = [
+const NO_DEBUG: [&str; 31] = [
     ".plugin.InitRequest",
     ".plugin.PluginRequest",
     ".plugin.HeaderEntry",
@@ -51,6 +51,8 @@ const NO_DEBUG: [&str; 29] = [
     ".latchkey.admin.v1.ExplainCredentialRequest",
     ".latchkey.admin.v1.TestCredentialRequest",
     ".latchkey.admin.v1.ImportCredentialsRequest",
+    ".latchkey.admin.v1.CreateLinkRequest",
+    ".latchkey.admin.v1.ListLinksRequest",
 ];
 
 #[expect(clippy::disallowed_methods, reason = "a build script is told its place by cargo's environment alone")]

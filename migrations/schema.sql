@@ -1,5 +1,9 @@
 -- Generated from the migrations; compared by tests/migrations.rs.
 
+CREATE INDEX apps_gone ON apps (host_gone_at_ms) WHERE host_gone_at_ms IS NOT NULL;
+
+CREATE INDEX apps_of_llm ON app_llms (realm, llm_id, app_id);
+
 CREATE INDEX apps_of_tenant ON apps (tenant_id, app_id);
 
 CREATE INDEX credentials_of_tenant ON credentials (tenant_id, created_at_ms, id);
@@ -8,10 +12,16 @@ CREATE INDEX credentials_of_user ON credentials (tenant_id, user_id, created_at_
 
 CREATE INDEX handles_of_credential ON handles (row_id);
 
+CREATE INDEX links_of_issuer ON links (tenant_id, issuer, created_at_ms, id);
+
+CREATE INDEX links_of_tenant ON links (tenant_id, created_at_ms, id);
+
 CREATE UNIQUE INDEX operators_by_certificate ON operators (certificate)
   WHERE certificate IS NOT NULL AND revoked_at_ms IS NULL;
 
 CREATE INDEX requests_by_age ON requests (at_ms);
+
+CREATE INDEX users_gone ON users (host_gone_at_ms) WHERE host_gone_at_ms IS NOT NULL;
 
 CREATE INDEX users_of_tenant ON users (tenant_id, user_id);
 
@@ -35,7 +45,7 @@ CREATE TABLE apps (
   monthly_budget REAL    NOT NULL,
   rate_limit     INTEGER NOT NULL,
   metadata       TEXT    NOT NULL,
-  generation     INTEGER NOT NULL, owner_user_id INTEGER CHECK (owner_user_id BETWEEN 1 AND 4294967295),
+  generation     INTEGER NOT NULL, owner_user_id INTEGER CHECK (owner_user_id BETWEEN 1 AND 4294967295), host_active INTEGER NOT NULL DEFAULT 1 CHECK (host_active IN (0, 1)), host_gone_at_ms INTEGER, tools TEXT NOT NULL DEFAULT '[]', datasources TEXT NOT NULL DEFAULT '[]',
   PRIMARY KEY (realm, app_id)
 );
 
@@ -109,10 +119,33 @@ CREATE TABLE handles (
   row_id INTEGER NOT NULL REFERENCES credentials (row_id) ON DELETE CASCADE
 ) WITHOUT ROWID;
 
+CREATE TABLE host_syncs (
+  realm          TEXT    NOT NULL PRIMARY KEY,
+  started_at_ms  INTEGER NOT NULL,
+  finished_at_ms INTEGER NOT NULL,
+  listed         INTEGER NOT NULL,
+  changed        INTEGER NOT NULL,
+  gone           INTEGER NOT NULL,
+  unclaimed      INTEGER NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE import_methods (
   method TEXT NOT NULL,
   pepper BLOB NOT NULL CHECK (length(pepper) = 16),
   PRIMARY KEY (method, pepper)
+) WITHOUT ROWID;
+
+CREATE TABLE links (
+  id            BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+  tenant_id     BLOB    NOT NULL REFERENCES tenants (id),
+  issuer        TEXT    NOT NULL,
+  subject_hash  BLOB    NOT NULL CHECK (length(subject_hash) = 32),
+  app_id        INTEGER NOT NULL,
+  user_id       INTEGER NOT NULL,
+  generation    INTEGER NOT NULL,
+  row_mac       BLOB    NOT NULL CHECK (length(row_mac) = 32),
+  created_at_ms INTEGER NOT NULL,
+  UNIQUE (tenant_id, issuer, subject_hash)
 ) WITHOUT ROWID;
 
 CREATE TABLE operators (
@@ -164,7 +197,7 @@ CREATE TABLE store_meta (
   realm              TEXT    NOT NULL,
   pepper_fingerprint BLOB    NOT NULL CHECK (length(pepper_fingerprint) = 16),
   created_at_ms      INTEGER NOT NULL
-, trail_epoch BLOB CHECK (trail_epoch IS NULL OR length(trail_epoch) = 16));
+, trail_epoch BLOB CHECK (trail_epoch IS NULL OR length(trail_epoch) = 16), subject_key BLOB CHECK (subject_key IS NULL OR length(subject_key) = 16));
 
 CREATE TABLE tenants (
   id            BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
@@ -178,6 +211,16 @@ CREATE TABLE tenants (
   created_at_ms INTEGER NOT NULL
 );
 
+CREATE TABLE unclaimed_apps (
+  realm         TEXT    NOT NULL,
+  app_id        INTEGER NOT NULL CHECK (app_id BETWEEN 1 AND 4294967295),
+  name          TEXT    NOT NULL,
+  namespace     TEXT    NOT NULL,
+  owner_user_id INTEGER CHECK (owner_user_id BETWEEN 1 AND 4294967295),
+  active        INTEGER NOT NULL CHECK (active IN (0, 1)),
+  PRIMARY KEY (realm, app_id)
+) WITHOUT ROWID;
+
 CREATE TABLE users (
   realm      TEXT    NOT NULL,
   user_id    INTEGER NOT NULL CHECK (user_id BETWEEN 1 AND 4294967295),
@@ -186,7 +229,7 @@ CREATE TABLE users (
   name       TEXT    NOT NULL,
   active     INTEGER NOT NULL CHECK (active IN (0, 1)),
   metadata   TEXT    NOT NULL,
-  generation INTEGER NOT NULL,
+  generation INTEGER NOT NULL, host_active INTEGER NOT NULL DEFAULT 1 CHECK (host_active IN (0, 1)), host_gone_at_ms INTEGER,
   PRIMARY KEY (realm, user_id)
 );
 

@@ -25,6 +25,8 @@ pub enum ApiKeyText {}
 pub enum OperatorText {}
 /// A pepper: 32 bytes, never in the database.
 pub enum Pepper {}
+/// The key of subject hashes: 32 bytes, never in the database.
+pub enum SubjectKeyBytes {}
 /// A private signing key (PKCS#8).
 pub enum SigningKey {}
 
@@ -32,6 +34,7 @@ impl Kind for CredentialText {}
 impl Kind for ApiKeyText {}
 impl Kind for OperatorText {}
 impl Kind for Pepper {}
+impl Kind for SubjectKeyBytes {}
 impl Kind for SigningKey {}
 
 /// Bytes that are wiped on drop and reach nobody but through [`Secret::expose`].

@@ -119,8 +119,9 @@ fn an_init_that_was_killed_leaves_a_store_or_none() {
             assert!(trail_is_whole(&data) >= 3);
             continue;
         }
-        // The pepper of an init that was cut off is not used for another store without anybody looking.
+        // The keys of an init that was cut off are not used for another store without anybody looking.
         let _ = std::fs::remove_file(data.join("pepper"));
+        let _ = std::fs::remove_file(data.join("subject.key"));
         let _ = std::fs::remove_file(data.join("audit.key"));
         ok(&data, "init");
         ok(&data, "tenant create acme");

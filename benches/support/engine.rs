@@ -29,6 +29,7 @@ pub fn start(data: &Path) -> (Opened, Engine) {
         accepted_one_in: 0,
         audit_min_retention: std::time::Duration::ZERO,
         audit_key: None,
+        subject_key: None,
         audit_anchors: None,
         portal_rules: latchkey::app::PortalRules::default(),
         worker_threads: 1,

@@ -34,7 +34,7 @@ fn new_tenant(slug: &str) -> NewTenant {
     NewTenant { slug, name, key_prefix, llm_grants: LlmGrants::Required, namespaces: Vec::new() }
 }
 
-fn new_app(id: u32) -> NewApp {
+pub(super) fn new_app(id: u32) -> NewApp {
     NewApp {
         id: app_id(id),
         name: "Shop".to_owned(),

@@ -7,6 +7,7 @@
 
 mod doors;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::admin::{Admin, AdminError, AdminResult, Decisions, PortalRules, TrailKeys, not_found};
@@ -81,9 +82,8 @@ impl Caller {
             Act::ReadKeys => true,
             Act::Read => self.own.is_none(),
             Act::ReadAll => unbound,
-            Act::Try => self.own.is_none() && matches!(self.role, Role::Owner | Role::Issuer),
             Act::Issue => matches!(self.role, Role::Owner | Role::Issuer),
-            Act::Change => self.own.is_none() && matches!(self.role, Role::Owner | Role::Issuer),
+            Act::Try | Act::Change | Act::Link => self.own.is_none() && matches!(self.role, Role::Owner | Role::Issuer),
             Act::Manage => self.role == Role::Owner && self.own.is_none(),
             Act::Govern => self.role == Role::Owner && unbound,
         }
@@ -105,6 +105,8 @@ pub enum Act {
     Issue,
     /// Change what a credential is bound to.
     Change,
+    /// Say for which App and User an outside identity stands.
+    Link,
     /// Change Apps and Users that a tenant has.
     Manage,
     /// Everything else: tenants, which tenant has which of the host's Apps and Users, imports, operators, peppers, the
@@ -119,7 +121,7 @@ impl Act {
             Self::ReadKeys => "any operator",
             Self::Read => "an operator",
             Self::ReadAll => "an operator who is bound to no tenant",
-            Self::Try | Self::Issue | Self::Change => "the role issuer or owner",
+            Self::Try | Self::Issue | Self::Change | Self::Link => "the role issuer or owner",
             Self::Manage => "the role owner",
             Self::Govern => "the role owner, bound to no tenant",
         }
@@ -140,6 +142,8 @@ pub struct Backend {
     /// What people may make for themselves.
     pub(super) portal_rules: PortalRules,
     pub(super) trail_keys: Option<Arc<dyn TrailKeys>>,
+    /// The file of the key of subject hashes.
+    pub(super) subject_key: Option<PathBuf>,
     pub(super) decisions: Option<Arc<dyn Decisions>>,
     pub(super) hasher: Hasher,
     /// Whom the checklist asks for Apps and Users: whoever requests ask.
@@ -167,6 +171,7 @@ impl Backend {
             retention_ms: 0,
             portal_rules: PortalRules::default(),
             trail_keys: None,
+            subject_key: None,
             decisions: None,
             hasher: Hasher::Here,
             directory,
@@ -199,22 +204,16 @@ impl Backend {
         Self { trail_keys: Some(keys), ..self }
     }
 
+    /// Computes subject hashes with the key in this file.
+    #[must_use]
+    pub fn with_subject_key(self, path: PathBuf) -> Self {
+        Self { subject_key: Some(path), ..self }
+    }
+
     /// Reads decisions there.
     #[must_use]
     pub fn with_decisions(self, decisions: Arc<dyn Decisions>) -> Self {
         Self { decisions: Some(decisions), ..self }
-    }
-
-    /// Apps and Users as requests see them.
-    #[must_use]
-    pub fn with_directory(self, directory: Arc<dyn Directory>) -> Self {
-        Self { directory, ..self }
-    }
-
-    /// Of a store with this schema.
-    #[must_use]
-    pub fn with_schema_version(self, schema_version: u32) -> Self {
-        Self { schema_version, ..self }
     }
 
     /// The use cases, for one caller.
@@ -352,15 +351,25 @@ impl<'a> Permit<'a> {
     /// That a create was asked for, to be written with it; none where it has no request id. A create that happened before
     /// is the error [`AdminError::Replayed`]; the same id for something else is [`AdminError::RequestReused`].
     pub(super) fn once(&self, method: &'static str, tenant: Option<TenantId>) -> AdminResult<Claim> {
-        let Caller { actor, request_id, request_hash, .. } = self.caller;
+        self.once_as(method, tenant, self.caller.request_hash)
+    }
+
+    /// The same, where another hash stands for the request.
+    pub(super) fn once_as(
+        &self,
+        method: &'static str,
+        tenant: Option<TenantId>,
+        request_hash: [u8; 32],
+    ) -> AdminResult<Claim> {
+        let Caller { actor, request_id, .. } = self.caller;
         if request_id.is_empty() {
             return Ok(Claim(None));
         }
         let actor = actor.to_text();
         match self.store.requests().find(&RequestKey { actor: &actor, tenant, method, request_id })? {
-            Some((hash, resource)) if hash == *request_hash => Err(AdminError::Replayed { resource }),
+            Some((hash, resource)) if hash == request_hash => Err(AdminError::Replayed { resource }),
             Some(_) => Err(AdminError::RequestReused { request_id: request_id.clone() }),
-            None => Ok(Claim(Some(Once { tenant, method, hash: *request_hash, resource: String::new() }))),
+            None => Ok(Claim(Some(Once { tenant, method, hash: request_hash, resource: String::new() }))),
         }
     }
 }

@@ -30,6 +30,16 @@ const DEEDS: &[Deed] = &[
     ("list Users", Act::Read, |a, _| a.list_users("acme", first()).map(drop)),
     ("read a key", Act::ReadKeys, |a, id| a.key(id).map(drop)),
     ("list keys", Act::ReadKeys, |a, _| a.list_keys("acme", &KeyFilter::default(), first()).map(drop)),
+    ("list links", Act::Read, |a, _| a.list_links("acme", &LinkFilter::default(), first()).map(drop)),
+    ("add a link", Act::Link, |a, _| {
+        let (issuer, subject) = ("https://id.example".to_owned(), "ann".to_owned());
+        match a.add_link("acme", &NewLink { issuer, subject, app: app(), user: user() }) {
+            // This world has no key for it: the caller got as far as that.
+            Err(AdminError::SubjectKey(_)) => Ok(()),
+            other => other.map(drop),
+        }
+    }),
+    ("set the subject key", Act::Govern, |a, _| a.set_subject_key(crate::domain::SubjectKeyFingerprint([1; 16]))),
     ("list operators", Act::Read, |a, _| a.list_operators(&first()).map(drop)),
     ("read the trail", Act::Read, |a, _| a.events(&audit_log::EventFilter::default(), 0, 10).map(drop)),
     ("explain by id", Act::Read, |a, id| a.explain_key(Asked::Id(id), &attempt()).map(drop)),
@@ -79,12 +89,12 @@ fn caller(world: &World, role: Role, scope: Option<&str>) -> Admin {
 
 /// What each role may, bound to a tenant and not: written down here once more, so that a slip there shows.
 fn allowed(role: Role, bound: bool) -> &'static [Act] {
-    use Act::{Change, Govern, Issue, Manage, Read, ReadAll, ReadKeys};
+    use Act::{Change, Govern, Issue, Link, Manage, Read, ReadAll, ReadKeys};
     match (role, bound) {
-        (Role::Owner, false) => &[ReadKeys, Read, ReadAll, Issue, Change, Manage, Govern],
-        (Role::Owner, true) => &[ReadKeys, Read, Issue, Change, Manage],
-        (Role::Issuer, false) => &[ReadKeys, Read, ReadAll, Issue, Change],
-        (Role::Issuer, true) => &[ReadKeys, Read, Issue, Change],
+        (Role::Owner, false) => &[ReadKeys, Read, ReadAll, Issue, Change, Link, Manage, Govern],
+        (Role::Owner, true) => &[ReadKeys, Read, Issue, Change, Link, Manage],
+        (Role::Issuer, false) => &[ReadKeys, Read, ReadAll, Issue, Change, Link],
+        (Role::Issuer, true) => &[ReadKeys, Read, Issue, Change, Link],
         (Role::Auditor, false) => &[ReadKeys, Read, ReadAll],
         (Role::Auditor, true) => &[ReadKeys, Read],
     }

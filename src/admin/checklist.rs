@@ -8,13 +8,15 @@ mod judge;
 mod report;
 mod sample;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::admin::authority::{Act, Permit, Scope};
 use crate::admin::limits::invalid;
 use crate::admin::pages::KeyPlace;
-use crate::admin::{Admin, AdminError, AdminResult};
+use crate::admin::{Admin, AdminError, AdminResult, Backend};
 use crate::audit::report::{Report, Status};
+use crate::directory::Directory;
 use crate::domain::event::DetailKey;
 use crate::domain::{Action, Credential, CredentialId, Reason, Subject, Tenant, TenantId};
 use crate::store::Page;
@@ -147,6 +149,22 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+}
+
+impl Backend {
+    /// Apps and Users as requests see them.
+    #[must_use]
+    pub fn with_directory(mut self, directory: Arc<dyn Directory>) -> Self {
+        self.directory = directory;
+        self
+    }
+
+    /// Of a store with this schema.
+    #[must_use]
+    pub fn with_schema_version(mut self, schema_version: u32) -> Self {
+        self.schema_version = schema_version;
+        self
     }
 }
 

@@ -11,6 +11,8 @@ pub const MAX_NAME: usize = 200;
 pub const MAX_DESCRIPTION: usize = 2_000;
 /// Longest mail address, in characters (RFC 5321 section 4.5.3.1.3).
 pub const MAX_EMAIL: usize = 254;
+/// Longest issuer or subject, in characters.
+pub const MAX_CLAIM: usize = 512;
 /// Most scopes of a credential.
 pub const MAX_SCOPES: usize = 64;
 /// Longest scope, in characters.

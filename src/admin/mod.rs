@@ -17,6 +17,7 @@ pub mod formats;
 pub mod import;
 mod lifecycle;
 pub mod limits;
+mod links;
 mod operators;
 mod own;
 pub mod pages;
@@ -44,6 +45,7 @@ pub use apps::{AppChanges, NewApp};
 pub use credentials::{IssueRequest, Issued, KeyFilter, Revoked};
 pub use decisions::{DecisionFilter, DecisionRow, Decisions};
 pub use lifecycle::{KeyChanges, MAX_GRACE_MS, RotateRequest, Rotated};
+pub use links::{JudgedLink, LinkFilter, LinkState, NewLink};
 pub use operators::{IssuedToken, NewOperator};
 pub use own::PortalRules;
 pub use peppers::{PepperState, Retired};
@@ -157,6 +159,9 @@ pub enum AdminError {
     /// The key that signs the trail.
     #[error("{0}")]
     SigningKey(String),
+    /// The key of subject hashes, and what to do about it.
+    #[error("{0}")]
+    SubjectKey(&'static str),
     /// Taken back in this process alone.
     #[error(
         "denied here, not durable: this server refuses it from now on, the store could not commit that and it is tried again; \

@@ -30,7 +30,7 @@ pub struct Listed<T, K> {
 }
 
 /// Rows that are wanted, after a key, at most `limit`.
-fn collect<T, K: Clone>(
+pub(super) fn collect<T, K: Clone>(
     mut page: Page<K>,
     read: impl Fn(&Page<K>) -> StoreResult<Vec<T>>,
     key: impl Fn(&T) -> K,

@@ -52,6 +52,7 @@ pub fn store(settings: &mut Settings) -> Result<DevStore, InitFailure> {
     let dir = std::env::temp_dir().join(format!("latchkey-dev-{:016x}", u64::from_ne_bytes(random)));
     settings.data_dir = Some(dir.clone());
     settings.pepper_file = None;
+    settings.subject_key = None;
     settings.dev = true;
     let mut store = DevStore { dir, key: Secret::new(Vec::new()) };
     init(settings)?;

@@ -3,7 +3,7 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use crate::app::{OpenFailure, Settings, audit_key, pepper_source};
+use crate::app::{OpenFailure, Settings, audit_key, pepper_source, subject_key};
 use crate::audit::key::Signer;
 use crate::clock::{Clock as _, SystemClock, WALL_CLOCK_LAG_ALARM_MS};
 use crate::store::Store as _;
@@ -12,6 +12,7 @@ use crate::store::sqlite::{self, OpenOptions, ProcessKind, SqliteStore, backup, 
 use crate::verify::imported;
 use crate::verify::keyring::Keyring;
 use crate::verify::pepper::Source;
+use crate::verify::subject::{SubjectKey, SubjectKeyError};
 
 /// Less free space than this is worth a warning, in bytes.
 const LITTLE_SPACE: u64 = 256 << 20;
@@ -123,6 +124,7 @@ fn opened(store: &SqliteStore, settings: &Settings, dir: &Path, quick: bool, tol
         Err(error) => told("processes", Verdict::Problem, error.to_string()),
     }
     peppers(store, settings, dir, told);
+    links(store, settings, dir, told);
     trail(store, settings, dir, told);
     clock(store, told);
     if quick {
@@ -183,6 +185,25 @@ fn peppers(store: &SqliteStore, settings: &Settings, dir: &Path, told: Told<'_>)
             }
             _ => {}
         }
+    }
+}
+
+/// Whether links can be found and believed, by a key that who copies the directory does not have.
+fn links(store: &SqliteStore, settings: &Settings, dir: &Path, told: Told<'_>) {
+    let path = subject_key(settings, dir);
+    let known = match store.links().key() {
+        Ok(known) => known,
+        Err(error) => return told("subject key", Verdict::Problem, error.to_string()),
+    };
+    match SubjectKey::load_known(&path, known) {
+        Ok(_) if path.parent() == Some(dir) => {
+            let text = "beside the database: whoever copies the directory has both and can try subjects; set links.key_file to \
+                        a place elsewhere";
+            told("subject key", Verdict::Warning, text.to_owned());
+        }
+        Ok(_) => told("subject key", Verdict::Good, format!("at {}", path.display())),
+        Err(error @ SubjectKeyError::Unmade) => told("subject key", Verdict::Warning, error.to_string()),
+        Err(error) => told("subject key", Verdict::Problem, error.to_string()),
     }
 }
 

@@ -12,9 +12,10 @@ use crate::audit::key::{self, KeyError};
 use crate::clock::{Clock as _, Entropy as _, SystemClock, SystemEntropy};
 use crate::domain::event::{Actor, DetailKey};
 use crate::domain::{Action, AuditEvent, LlmGrants, Subject};
-use crate::store::sqlite::{self, OpenError, OpenOptions, ProcessKind, SqliteStore, guard};
+use crate::store::sqlite::{self, NewKeys, OpenError, OpenOptions, ProcessKind, SqliteStore, guard};
 use crate::verify::keyring::Keyring;
 use crate::verify::pepper;
+use crate::verify::subject::{self, SubjectKey, SubjectKeyError};
 use crate::verify::tag::Tagger;
 
 /// The one host installation that a store serves.
@@ -46,6 +47,9 @@ pub enum InitFailure {
     /// The audit key could not be made.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The key of subject hashes could not be made or read.
+    #[error(transparent)]
+    SubjectKey(#[from] SubjectKeyError),
     /// The store or the pepper.
     #[error(transparent)]
     Open(#[from] OpenFailure),
@@ -60,6 +64,8 @@ pub struct Initialised {
     pub data_dir: PathBuf,
     /// Where the pepper is.
     pub pepper: pepper::Source,
+    /// Where the key of subject hashes is.
+    pub subject_key: PathBuf,
     /// The public half of the audit key.
     pub audit_public_key: [u8; 32],
     /// The first operator, with the token this once.
@@ -97,8 +103,8 @@ impl Drop for Workshop {
     }
 }
 
-/// Makes the directory (0700), the pepper (0600), the audit key, the store and the first operator. A pepper that the
-/// configuration places elsewhere is used if it is there, and made if it is not.
+/// Makes the directory (0700), the pepper (0600), the audit key, the key of subject hashes, the store and the first operator.
+/// A pepper or a key of subject hashes that the configuration places elsewhere is used if it is there, and made if it is not.
 ///
 /// # Errors
 /// What is in the way. What was there before stays as it was.
@@ -107,8 +113,15 @@ pub fn init(settings: &Settings) -> Result<Initialised, InitFailure> {
     make_dir(&data_dir)?;
     guard::check_dir(&data_dir, settings.dev).map_err(|error| OpenFailure::Store(error.into()))?;
     let own_pepper = settings.pepper_file.is_none() && settings.pepper_source.is_none();
-    let taken = [Some(sqlite::FILE_NAME), Some(key::FILE_NAME), own_pepper.then_some(pepper::FILE_NAME)];
-    for name in taken.into_iter().flatten() {
+    let own_subject_key = settings.subject_key.is_none();
+    // The database last: without it there is no store.
+    let names = [
+        own_pepper.then_some(pepper::FILE_NAME),
+        own_subject_key.then_some(subject::FILE_NAME),
+        Some(key::FILE_NAME),
+        Some(sqlite::FILE_NAME),
+    ];
+    for name in names.into_iter().flatten() {
         let path = data_dir.join(name);
         if path.symlink_metadata().is_ok() {
             return Err(InitFailure::Exists { path });
@@ -131,31 +144,45 @@ pub fn init(settings: &Settings) -> Result<Initialised, InitFailure> {
     let tagger = Tagger::new(&secret.map_err(OpenFailure::from)?).map_err(OpenFailure::from)?;
     key::create(&workshop.0.join(key::FILE_NAME))?;
     let audit_public_key = key::public_key(&workshop.0.join(key::FILE_NAME))?;
-    let owner = make_store(&workshop.0, settings.dev, Arc::new(tagger))?;
-    // The database last: without it there is no store.
-    let names = [own_pepper.then_some(pepper::FILE_NAME), Some(key::FILE_NAME), Some(sqlite::FILE_NAME)];
+    let subject_path = settings.subject_key.clone().unwrap_or_else(|| workshop.0.join(subject::FILE_NAME));
+    let subject_key = if subject_path.symlink_metadata().is_ok() {
+        SubjectKey::load(&subject_path)?
+    } else {
+        SubjectKey::create(&subject_path, &SystemEntropy)?
+    };
+    let owner = make_store(&workshop.0, settings.dev, Arc::new(tagger), &subject_key)?;
     for name in names.into_iter().flatten() {
         put_in_place(&workshop.0.join(name), &data_dir.join(name))?;
     }
     sync_dir(&data_dir)?;
     let pepper = crate::app::pepper_source(settings, &data_dir);
-    Ok(Initialised { data_dir, pepper, audit_public_key, owner })
+    let subject_key = crate::app::subject_key(settings, &data_dir);
+    Ok(Initialised { data_dir, pepper, subject_key, audit_public_key, owner })
 }
 
-fn make_store(dir: &Path, dev: bool, tagger: Arc<Tagger>) -> Result<IssuedToken, InitFailure> {
+fn make_store(
+    dir: &Path,
+    dev: bool,
+    tagger: Arc<Tagger>,
+    subject_key: &SubjectKey,
+) -> Result<IssuedToken, InitFailure> {
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let options = OpenOptions { dev, kind: ProcessKind::Command, clock: clock.clone(), entropy: entropy.clone() };
-    let fingerprint = tagger.fingerprint();
+    let (fingerprint, subject_key) = (tagger.fingerprint(), subject_key.fingerprint());
     let first = AuditEvent {
         at_ms: clock.wall_ms(),
         actor: local_actor(),
         action: Action::StoreInitialised,
         subject: Subject::Everything,
         tenant: None,
-        details: vec![(DetailKey::PepperFingerprint, format!("{fingerprint:?}"))],
+        details: vec![
+            (DetailKey::PepperFingerprint, fingerprint.to_string()),
+            (DetailKey::SubjectKeyFingerprint, subject_key.to_string()),
+        ],
         request_id: String::new(),
     };
-    let store = SqliteStore::create(dir, REALM, fingerprint, &first, options).map_err(OpenFailure::Store)?;
+    let keys = NewKeys { pepper: fingerprint, subject_key: Some(subject_key) };
+    let store = SqliteStore::create(dir, REALM, keys, &first, options).map_err(OpenFailure::Store)?;
     let store = Arc::new(store);
     let keyring = Arc::new(Keyring::single(tagger));
     let backend = Backend::new(store.clone(), keyring, clock, entropy, LlmGrants::Required);

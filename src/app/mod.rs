@@ -18,6 +18,7 @@ mod places;
 pub mod plugin;
 pub mod restore;
 pub mod serve;
+pub mod subject_key;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub struct Settings {
     pub accepted_one_in: u32,
     /// The key that signs the audit trail; beside the database by default.
     pub audit_key: Option<PathBuf>,
+    /// The key of subject hashes; beside the database by default.
+    pub subject_key: Option<PathBuf>,
     /// How much of the trail nobody gives up over the admin RPC.
     pub audit_min_retention: std::time::Duration,
     /// A file that each checkpoint of the trail is appended to.
@@ -141,6 +144,8 @@ pub struct Opened {
     pub llm_grants: LlmGrants,
     /// The key that signs its trail.
     pub audit_key: PathBuf,
+    /// The key of its subject hashes.
+    pub subject_key: PathBuf,
 }
 
 impl Opened {
@@ -154,7 +159,7 @@ impl Opened {
         // An opened store is brought up to date.
         let schema_version = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
         let backend = backend.with_trail_keys(Arc::new(keys)).with_decisions(Arc::new(decisions));
-        backend.with_schema_version(schema_version)
+        backend.with_schema_version(schema_version).with_subject_key(self.subject_key.clone())
     }
 }
 
@@ -171,12 +176,18 @@ pub fn open(settings: &Settings, kind: ProcessKind) -> Result<Opened, OpenFailur
     let state = store.peppers().list().map_err(|error| OpenFailure::System(std::io::Error::other(error)))?;
     let keyring = Arc::new(Keyring::load(pepper_source(settings, &data_dir), &state)?);
     let (llm_grants, audit_key) = (settings.authenticate.llm_grants, audit_key(settings, &data_dir));
-    Ok(Opened { store, keyring, clock, entropy, data_dir, llm_grants, audit_key })
+    let subject_key = subject_key(settings, &data_dir);
+    Ok(Opened { store, keyring, clock, entropy, data_dir, llm_grants, audit_key, subject_key })
 }
 
 /// Where this machine keeps the key that signs the audit trail.
 pub fn audit_key(settings: &Settings, data_dir: &Path) -> PathBuf {
     settings.audit_key.clone().unwrap_or_else(|| data_dir.join(crate::audit::key::FILE_NAME))
+}
+
+/// Where this machine keeps the key of subject hashes.
+pub fn subject_key(settings: &Settings, data_dir: &Path) -> PathBuf {
+    settings.subject_key.clone().unwrap_or_else(|| data_dir.join(crate::verify::subject::FILE_NAME))
 }
 
 /// Where this machine keeps its peppers.

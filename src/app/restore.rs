@@ -69,6 +69,8 @@ pub struct Restored {
     pub backup: Inspection,
     /// Revocations of the replaced store that were carried over.
     pub revocations: u64,
+    /// Links of the backup that were removed from the replaced store, and so from this one.
+    pub links: u64,
     /// Tenants that are suspended as they were in the replaced store.
     pub suspensions: u64,
     /// Credentials of the replaced store that the backup does not have.
@@ -104,7 +106,8 @@ pub fn restore(settings: &Settings, from: &Path, accept_lost_revocations: bool) 
     }
     let keyring =
         Keyring::load(pepper_source(settings, &data_dir), &new.peppers().list()?).map_err(OpenFailure::from)?;
-    let mut restored = Restored { backup, revocations: 0, suspensions: 0, lost_credentials: 0, replaced: None };
+    let mut restored =
+        Restored { backup, revocations: 0, links: 0, suspensions: 0, lost_credentials: 0, replaced: None };
     let mut details = Vec::new();
     let path = data_dir.join(sqlite::FILE_NAME);
     let mut replaced = None;
@@ -201,13 +204,35 @@ fn tenants(store: &SqliteStore) -> StoreResult<Vec<Tenant>> {
     }
 }
 
-/// Takes back in `new` what was taken back in `old`.
+/// Removes from `new` the links of a tenant that were removed from `old`.
+fn remove_links(tenant: &Tenant, old: &SqliteStore, new: &SqliteStore, restored: &mut Restored) -> StoreResult<()> {
+    let mut after = None;
+    loop {
+        let page = new.links().list(tenant.id, None, &Page { after, limit: PAGE })?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some((last.created_at_ms, last.id));
+        for row in page {
+            if old.links().by_id(tenant.id, row.id)?.is_none() {
+                let mut event = event(Action::LinkRemoved, Subject::Link(row.id), Vec::new(), Actor::System);
+                event.tenant = Some(tenant.id);
+                new.links().remove(tenant.id, row.id, event)?;
+                restored.links += 1;
+            }
+        }
+    }
+}
+
+/// Takes back in `new` what was taken back in `old`, and lets it know the key of subject hashes that was made since.
 fn carry_over(
     old: &SqliteStore,
     new: &SqliteStore,
     keyring: &Keyring,
     restored: &mut Restored,
 ) -> Result<(), RestoreFailure> {
+    if let (None, Some(key)) = (new.links().key()?, old.links().key()?) {
+        let details = vec![(DetailKey::SubjectKeyFingerprint, key.to_string())];
+        new.links().set_key(key, event(Action::SubjectKeyAdded, Subject::SubjectKey, details, Actor::System))?;
+    }
     for tenant in tenants(old)? {
         if tenant.status == TenantStatus::Suspended
             && let Some(mut active) = new.tenants().by_id(tenant.id)?
@@ -218,6 +243,7 @@ fn carry_over(
             new.tenants().update(&active, active.generation, event)?;
             restored.suspensions += 1;
         }
+        remove_links(&tenant, old, new, restored)?;
         let mut after = None;
         loop {
             let page = old.credentials().list(tenant.id, &Page { after, limit: PAGE })?;

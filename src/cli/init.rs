@@ -16,6 +16,7 @@ pub(super) struct InitArgs {}
 struct InitView<'a> {
     data_dir: String,
     pepper_file: String,
+    subject_key_file: String,
     audit_public_key: String,
     operator_id: String,
     operator_token: &'a str,
@@ -39,6 +40,7 @@ fn print(context: &Context, made: &Initialised) -> Outcome {
                 Source::File(path) => path.display().to_string(),
                 _ => String::new(),
             },
+            subject_key_file: made.subject_key.display().to_string(),
             audit_public_key: made.audit_public_key_hex(),
             operator_id: made.owner.operator.id.to_string(),
             operator_token: token,

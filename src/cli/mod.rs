@@ -16,6 +16,7 @@ mod import;
 mod init;
 mod keys;
 mod lifecycle;
+mod links;
 mod man;
 mod mask;
 mod operators;
@@ -66,6 +67,9 @@ enum Command {
     /// Users of the host
     #[command(subcommand)]
     User(users::UserCommand),
+    /// Links: for which App and User an identity of an outside issuer stands
+    #[command(subcommand)]
+    Link(links::LinkCommand),
     /// API keys: issue, list, show, revoke
     #[command(subcommand)]
     Key(keys::KeyCommand),
@@ -158,6 +162,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Tenant(command) => tenants::run(&context, command),
         Command::App(command) => apps::run(&context, command),
         Command::User(command) => users::run(&context, command),
+        Command::Link(command) => links::run(&context, command),
         Command::Key(command) => keys::run(&context, command),
         Command::Authenticate(args) => authenticate::run(&context, args),
         Command::Operator(command) => operators::run(&context, command),
@@ -230,6 +235,9 @@ mod tests {
             "app set --tenant acme --id 7 --active false",
             "app set --tenant acme --id 7 --llm 3",
             "user add --tenant acme --id 9 --email ann@acme.example --name Ann",
+            "link add --tenant acme --issuer https://id.example --subject ann --app 7 --user 9",
+            "link list --tenant acme --issuer https://id.example",
+            "link remove 0000000000000000000001 --tenant acme",
             "key issue --tenant acme --app 7 --user 9 --label ci --expires-in 90d --output json",
             "key rotate 0000000000000000000001 --grace 24h --output json",
             "key explain 0000000000000000000001",

@@ -34,7 +34,8 @@ pub(super) struct RestoreArgs {
 pub(super) enum MigrateCommand {
     /// The schema of the store and that of this version; changes nothing
     Status,
-    /// Bring the store to this version's schema, as any process that opens it does
+    /// Bring the store to this version's schema, as any process that opens it does, and make the key of subject hashes where
+    /// it was made before there were links
     Up,
 }
 
@@ -68,7 +69,8 @@ pub(super) fn back_up(context: &Context, args: &BackupArgs) -> Outcome {
     let file = std::env::current_dir()?.join(&args.file);
     let inspection = opened.store.backup(&file).map_err(|error| Failure::with_code(false, error))?;
     app::init::local_admin(&opened).note_backup()?;
-    context.tell("The pepper is not in it: keep that backed up too, apart from this file.");
+    context
+        .tell("The pepper and the key of subject hashes are not in it: keep them backed up too, apart from this file.");
     let view = BackupView {
         file: file.display().to_string(),
         schema: inspection.schema,
@@ -84,6 +86,7 @@ struct RestoreView {
     credentials: u64,
     revocations_carried_over: u64,
     suspensions_carried_over: u64,
+    removals_of_links_carried_over: u64,
     credentials_not_in_the_backup: u64,
     replaced: Option<String>,
 }
@@ -95,6 +98,7 @@ pub(super) fn put_back(context: &Context, args: &RestoreArgs) -> Outcome {
         credentials: restored.backup.credentials,
         revocations_carried_over: restored.revocations,
         suspensions_carried_over: restored.suspensions,
+        removals_of_links_carried_over: restored.links,
         credentials_not_in_the_backup: restored.lost_credentials,
         replaced: restored.replaced.map(|path| path.display().to_string()),
     };
@@ -109,8 +113,9 @@ pub(super) fn put_back(context: &Context, args: &RestoreArgs) -> Outcome {
 pub(super) fn migrate(context: &Context, command: &MigrateCommand) -> Outcome {
     let config = context.settings()?;
     let dir = config.app.data_dir.clone().ok_or(OpenFailure::NoDataDir)?;
+    let mut made = Ok(false);
     if let MigrateCommand::Up = command {
-        app::open(&config.app, ProcessKind::Command)?;
+        made = app::subject_key::ensure(&app::open(&config.app, ProcessKind::Command)?);
     }
     let path = dir.join(FILE_NAME);
     crate::store::sqlite::guard::check_file(&path).map_err(|error| Failure::from(OpenFailure::Store(error.into())))?;
@@ -118,6 +123,9 @@ pub(super) fn migrate(context: &Context, command: &MigrateCommand) -> Outcome {
     let pending: Vec<&str> = MIGRATIONS.iter().skip(schema).map(|(name, _)| *name).collect();
     let known = MIGRATIONS.len();
     output::one(context, &serde_json::json!({ "schema": schema, "known": known, "pending": pending }))?;
+    if made.map_err(|failure| Failure::with_code(false, failure))? {
+        context.tell("The store has a key of subject hashes now: back it up, apart from the store, as the pepper.");
+    }
     Ok(schema <= known)
 }
 

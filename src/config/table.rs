@@ -239,6 +239,13 @@ pub static SETTINGS: &[Setting] = &[
         doc: "Each so many-th acceptance is kept one by one in the decision log, with credential, App and User; the rest are counted. 0 keeps none, 1 all, which a busy gateway fills the log with.",
     },
     Setting {
+        key: "links.key_file",
+        kind: Kind::Path,
+        default: "",
+        scope: Scope::LocalOnly,
+        doc: "The key of subject hashes, by which links are found; the file `subject.key` in the data directory by default. Elsewhere, beside the pepper for instance, who has the store alone can try no subjects.",
+    },
+    Setting {
         key: "log.level",
         kind: Kind::Word(&["error", "warn", "info", "debug", "trace"]),
         default: "info",

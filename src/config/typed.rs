@@ -104,6 +104,7 @@ impl Config {
             audit_min_retention: Duration::from_secs(number("audit.min_retention_days").saturating_mul(86_400)),
             audit_key: path("audit.key_file"),
             audit_anchors: path("audit.anchor_file"),
+            subject_key: path("links.key_file"),
             worker_threads: or_auto(size("runtime.worker_threads"), cores / 2),
             service: crate::transport::Settings {
                 pre_auth: on("auth.pre_auth"),

@@ -3,7 +3,7 @@
 //! Both are written in the transaction of the change itself. Actions and subjects are closed sets, and
 //! no field can hold a secret.
 
-use crate::domain::ids::{AppId, CredentialId, OperatorId, Position, TenantId, UserId};
+use crate::domain::ids::{AppId, CredentialId, LinkId, OperatorId, Position, TenantId, UserId};
 
 /// What a change was about: the key by which caches drop what they hold.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -20,6 +20,10 @@ pub enum Subject {
     Credential(CredentialId),
     /// An operator.
     Operator(CredentialId),
+    /// A link of an outside identity.
+    Link(LinkId),
+    /// The key of subject hashes.
+    SubjectKey,
     /// The store's peppers.
     Pepper,
     /// Keys of other systems.
@@ -36,6 +40,8 @@ impl Subject {
             Self::User(_) => "user",
             Self::Credential(_) => "credential",
             Self::Operator(_) => "operator",
+            Self::Link(_) => "link",
+            Self::SubjectKey => "subject_key",
             Self::Pepper => "pepper",
             Self::Imports => "imports",
         }
@@ -44,11 +50,12 @@ impl Subject {
     /// Its id as text: base62 or decimal, empty for everything.
     pub fn id_text(&self) -> String {
         match self {
-            Self::Everything | Self::Pepper | Self::Imports => String::new(),
+            Self::Everything | Self::SubjectKey | Self::Pepper | Self::Imports => String::new(),
             Self::Tenant(id) => id.to_string(),
             Self::App(id) => id.to_string(),
             Self::User(id) => id.to_string(),
             Self::Credential(id) | Self::Operator(id) => id.to_string(),
+            Self::Link(id) => id.to_string(),
         }
     }
 
@@ -62,6 +69,8 @@ impl Subject {
             "user" => id.parse().ok().map(Self::User),
             "credential" => id.parse().ok().map(Self::Credential),
             "operator" => id.parse().ok().map(Self::Operator),
+            "link" => id.parse().ok().map(Self::Link),
+            "subject_key" => Some(Self::SubjectKey),
             "pepper" => Some(Self::Pepper),
             "imports" => Some(Self::Imports),
             _ => None,
@@ -146,6 +155,12 @@ actions! {
     CredentialsExported = "credential.exported";
     /// Rows were sealed anew under the current pepper, a batch of them.
     CredentialsResealed = "credential.resealed";
+    /// An identity of an outside issuer was linked to an App and a User.
+    LinkAdded = "link.added";
+    /// A link was removed.
+    LinkRemoved = "link.removed";
+    /// A key of subject hashes was made known to the store.
+    SubjectKeyAdded = "subject_key.added";
     /// A pepper was made known to the store.
     PepperAdded = "pepper.added";
     /// New rows get another pepper.
@@ -254,7 +269,7 @@ macro_rules! detail_keys {
 detail_keys! {
     /// That revocations of the replaced store could not be carried over, and the operator went on all the same.
     AcceptedLoss = "accepted_lost_revocations";
-    /// The App a credential acts as.
+    /// The App a credential or link acts as.
     App = "app";
     /// The Apps that a batch is about, comma-separated ids.
     Apps = "apps";
@@ -278,6 +293,8 @@ detail_keys! {
     Forgotten = "forgotten";
     /// Until when a rotated credential is still good, milliseconds since the epoch.
     GraceUntil = "grace_until_ms";
+    /// The issuer of a link, as in `iss`.
+    Issuer = "issuer";
     /// The LLM ids granted after the change, comma-separated.
     Llms = "llms";
     /// A label or name.
@@ -300,6 +317,8 @@ detail_keys! {
     Slug = "slug";
     /// From where it was asked: `files`, `unix`, `tcp:ADDRESS`, `studio`, `portal`, `host`.
     Source = "source";
+    /// The fingerprint of the key of subject hashes.
+    SubjectKeyFingerprint = "subject_key_fingerprint";
     /// The tenants that an operator is bound to, comma-separated slugs.
     Tenants = "tenants";
     /// The hash of the last event of the trail of a store that was replaced.
@@ -308,6 +327,6 @@ detail_keys! {
     TrailLength = "trail_length";
     /// Until when something is permitted, milliseconds since the epoch.
     Until = "until_ms";
-    /// The User a credential acts for.
+    /// The User a credential or link acts for.
     User = "user";
 }

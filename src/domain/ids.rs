@@ -128,6 +128,10 @@ random_id! {
     /// An operator of the admin interface.
     OperatorId
 }
+random_id! {
+    /// A link's public id.
+    LinkId
+}
 
 macro_rules! host_id {
     ($(#[$doc:meta])* $name:ident) => {

@@ -10,13 +10,14 @@ use crate::audit::verify::Stored;
 use crate::domain;
 use crate::domain::imported::{Handle, Method};
 use crate::domain::{
-    App, AppId, AuditEvent, Change, Credential, CredentialId, Generation, HostSync, LlmId, LostPepper, Operator,
-    PepperFingerprint, Position, Subject, Tenant, TenantId, UnclaimedApp, User, UserId,
+    App, AppId, AuditEvent, Change, Credential, CredentialId, Generation, HostSync, Link, LinkId, LlmId, LostPepper,
+    Operator, PepperFingerprint, Position, Subject, SubjectHash, SubjectKeyFingerprint, Tenant, TenantId, UnclaimedApp,
+    User, UserId,
 };
 use crate::store::{
     Apps, At, Audit, ChainedEvent, CommitListener, Credentials, Feed, HostChange, HostCopy, Imported, Imports,
-    LinkedRows, News, Operators, Page, Peppers, Record, RequestKey, Requests, Resealed, Room, Store, StoreError,
-    StoreResult, Tenants, Users,
+    LinkPlace, LinkedRows, Links, News, Operators, Page, Peppers, Record, RequestKey, Requests, Resealed, Room, Store,
+    StoreError, StoreResult, Tenants, Users,
 };
 
 const EPOCH: [u8; 16] = [0; 16];
@@ -40,6 +41,8 @@ struct Rows {
     credentials: BTreeMap<CredentialId, Credential>,
     hidden: BTreeMap<CredentialId, Credential>,
     operators: BTreeMap<CredentialId, Operator>,
+    links: BTreeMap<LinkPlace, Link>,
+    subject_key: Option<SubjectKeyFingerprint>,
     handles: Vec<(Handle, CredentialId)>,
     methods: std::collections::BTreeSet<(Method, PepperFingerprint)>,
     /// None: any pepper may be named.
@@ -85,12 +88,12 @@ impl Rows {
         Ok(())
     }
 
-    fn check_owners(&self, credential: &Credential) -> StoreResult<()> {
-        let owned = |tenant: TenantId| tenant == credential.tenant;
-        if !self.apps.get(&credential.app).is_some_and(|app| owned(app.tenant)) {
+    fn check_owners(&self, tenant: TenantId, app: AppId, user: UserId) -> StoreResult<()> {
+        let owned = |of: TenantId| of == tenant;
+        if !self.apps.get(&app).is_some_and(|app| owned(app.tenant)) {
             return Err(StoreError::Missing { what: "App" });
         }
-        if !self.users.get(&credential.user).is_some_and(|user| owned(user.tenant)) {
+        if !self.users.get(&user).is_some_and(|user| owned(user.tenant)) {
             return Err(StoreError::Missing { what: "User" });
         }
         Ok(())
@@ -148,6 +151,13 @@ impl FakeStore {
     /// Changes a row behind everybody's back, as somebody with the file and without the pepper would.
     pub fn tamper(&self, id: CredentialId, change: impl FnOnce(&mut Credential)) {
         if let Some(row) = self.rows().credentials.get_mut(&id) {
+            change(row);
+        }
+    }
+
+    /// The same of a link.
+    pub fn tamper_link(&self, id: LinkId, change: impl FnOnce(&mut Link)) {
+        if let Some(row) = self.rows().links.values_mut().find(|row| row.id == id) {
             change(row);
         }
     }
@@ -246,6 +256,9 @@ impl Store for FakeStore {
         self
     }
     fn users(&self) -> &dyn Users {
+        self
+    }
+    fn links(&self) -> &dyn Links {
         self
     }
     fn credentials(&self) -> &dyn Credentials {
@@ -380,11 +393,59 @@ impl Users for FakeStore {
     }
 }
 
+impl Links for FakeStore {
+    fn key(&self) -> StoreResult<Option<SubjectKeyFingerprint>> {
+        self.read(|rows| rows.subject_key)
+    }
+    fn any(&self) -> StoreResult<bool> {
+        self.read(|rows| !rows.links.is_empty())
+    }
+    fn set_key(&self, key: SubjectKeyFingerprint, event: AuditEvent) -> StoreResult<()> {
+        self.commit(event, &[Subject::SubjectKey], |rows| {
+            if !rows.links.is_empty() {
+                return Err(StoreError::Conflict { what: "subject key" });
+            }
+            rows.subject_key = Some(key);
+            Ok(())
+        })
+    }
+    fn add(&self, link: &Link, record: Record) -> StoreResult<()> {
+        self.commit(record, &[Subject::Link(link.id)], |rows| {
+            rows.check_owners(link.tenant, link.app, link.user)?;
+            let same = |row: &Link| (row.tenant, &row.issuer, row.subject) == (link.tenant, &link.issuer, link.subject);
+            if rows.links.values().any(|row| row.id == link.id || same(row)) {
+                return Err(StoreError::Exists { what: "link" });
+            }
+            rows.links.insert((link.created_at_ms, link.id), link.clone());
+            Ok(())
+        })
+    }
+    fn by_id(&self, tenant: TenantId, id: LinkId) -> StoreResult<Option<Link>> {
+        self.read(|rows| rows.links.values().find(|row| row.id == id && row.tenant == tenant).cloned())
+    }
+    fn find(&self, tenant: TenantId, issuer: &str, subject: SubjectHash) -> StoreResult<Option<Link>> {
+        let about = |row: &&Link| (row.tenant, row.issuer.as_str(), row.subject) == (tenant, issuer, subject);
+        self.read(|rows| rows.links.values().find(about).cloned())
+    }
+    fn list(&self, tenant: TenantId, issuer: Option<&str>, wanted: &Page<LinkPlace>) -> StoreResult<Vec<Link>> {
+        let of = |row: &Link| row.tenant == tenant && issuer.is_none_or(|issuer| row.issuer == issuer);
+        self.read(|rows| page(&rows.links, wanted, of))
+    }
+    fn remove(&self, tenant: TenantId, id: LinkId, event: AuditEvent) -> StoreResult<()> {
+        self.commit(event, &[Subject::Link(id)], |rows| {
+            let place = rows.links.values().find(|row| row.id == id && row.tenant == tenant);
+            let place = place.map(|row| (row.created_at_ms, row.id)).ok_or(StoreError::Missing { what: "link" })?;
+            rows.links.remove(&place);
+            Ok(())
+        })
+    }
+}
+
 impl Credentials for FakeStore {
     fn issue(&self, credential: &Credential, record: Record) -> StoreResult<()> {
         let room = record.room;
         self.commit(record, &[Subject::Credential(credential.id)], |rows| {
-            rows.check_owners(credential)?;
+            rows.check_owners(credential.tenant, credential.app, credential.user)?;
             rows.check_room(credential, room)?;
             rows.check_pepper(credential.verifier.pepper)?;
             if rows.credentials.contains_key(&credential.id) {
@@ -439,7 +500,7 @@ impl Credentials for FakeStore {
     fn rotate(&self, new: &Credential, old: &Credential, expected: Generation, record: Record) -> StoreResult<()> {
         let room = record.room;
         self.commit(record, &[Subject::Credential(old.id), Subject::Credential(new.id)], |rows| {
-            rows.check_owners(new)?;
+            rows.check_owners(new.tenant, new.app, new.user)?;
             rows.check_pepper(new.verifier.pepper)?;
             rows.check_pepper(old.verifier.pepper)?;
             if rows.credentials.contains_key(&new.id) {
@@ -608,7 +669,7 @@ impl Imports for FakeStore {
     fn import(&self, imported: Vec<Imported>, event: AuditEvent) -> StoreResult<()> {
         self.commit(event, &[Subject::Imports], |rows| {
             for Imported { credential, handle } in &imported {
-                rows.check_owners(credential)?;
+                rows.check_owners(credential.tenant, credential.app, credential.user)?;
                 rows.check_pepper(credential.verifier.pepper)?;
                 let taken = |other: &(Handle, CredentialId)| handle.is_some_and(|(_, handle)| handle == other.0);
                 if rows.handles.iter().any(taken) || rows.credentials.contains_key(&credential.id) {

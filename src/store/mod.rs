@@ -14,6 +14,7 @@
 pub mod fake;
 pub mod feed;
 mod host_copy;
+mod links;
 pub mod marks;
 mod record;
 pub mod sqlite;
@@ -27,6 +28,7 @@ use crate::domain::{
 };
 
 pub use host_copy::{HostChange, HostCopy};
+pub use links::{LinkPlace, Links};
 pub use record::{Once, Record, RequestKey, Requests, Room};
 
 /// Why the store could not do what was asked. Says nothing about a credential's validity.
@@ -122,6 +124,8 @@ pub trait Store: Send + Sync {
     fn apps(&self) -> &dyn Apps;
     /// Users.
     fn users(&self) -> &dyn Users;
+    /// Links of outside identities.
+    fn links(&self) -> &dyn Links;
     /// Gateway credentials with their verifiers.
     fn credentials(&self) -> &dyn Credentials;
     /// Operators with their verifiers.

@@ -39,14 +39,14 @@ pub(super) fn the_copy_of_a_hosts_directory_is_written_whole_or_not_at_all(store
     let mut left = user(ACME, 9);
     left.host = HostState { active: true, gone_at_ms: Some(6) };
     left.generation = Generation(90);
-    let changes = vec![
+    let told = vec![
         HostChange::App { app: changed.clone(), expected: Generation(7) },
         HostChange::User { user: left.clone(), expected: Generation(7) },
         HostChange::Claim(app(ACME, 20)),
         HostChange::Unclaimed(unclaimed(30)),
         HostChange::Unclaimed(unclaimed(31)),
     ];
-    copy.apply(changes, vec![event(), event()]).unwrap();
+    copy.apply(told, vec![event(), event()]).unwrap();
     assert_eq!(store.apps().by_id(ACME, id(7)).unwrap(), Some(changed.clone()));
     assert_eq!(store.users().by_id(ACME, annes).unwrap(), Some(left.clone()));
     let linked = store.credentials().linked(ACME, id(7), annes).unwrap().row;

@@ -465,7 +465,21 @@ use lifecycle::{
     room_is_counted_by_app_and_user_of_what_is_in_force,
 };
 
+#[path = "suite_links_tests.rs"]
+mod links;
+use links::{
+    a_link_outlives_its_app_until_it_is_removed_and_every_change_is_told,
+    links_are_found_by_whom_they_are_about_and_each_is_there_once, links_are_listed_oldest_first_and_by_issuer,
+    r3_a_link_is_one_tenants_and_names_what_that_tenant_has,
+    r5_another_subject_key_is_taken_only_while_there_is_no_link,
+};
+
 suite! {
+    links_are_found_by_whom_they_are_about_and_each_is_there_once
+    r3_a_link_is_one_tenants_and_names_what_that_tenant_has
+    a_link_outlives_its_app_until_it_is_removed_and_every_change_is_told
+    links_are_listed_oldest_first_and_by_issuer
+    r5_another_subject_key_is_taken_only_while_there_is_no_link
     b3_a_rotation_writes_both_rows_or_neither
     room_is_counted_by_app_and_user_of_what_is_in_force
     last_use_only_grows_and_is_neither_event_nor_change

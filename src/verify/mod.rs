@@ -13,6 +13,7 @@ pub mod operator;
 pub mod pepper;
 pub mod pool;
 pub mod slow;
+pub mod subject;
 pub mod tag;
 
 use std::sync::Arc;

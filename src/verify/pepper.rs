@@ -16,7 +16,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::clock::Entropy;
-use crate::secret::{Pepper, Secret};
+use crate::secret::{Kind, Pepper, Secret};
 use crate::verify::imported::HmacKey;
 use crate::verify::tag::PEPPER_LEN;
 
@@ -200,6 +200,11 @@ const FILE_MOST: usize =
 /// # Errors
 /// When there is no randomness.
 pub fn generate(entropy: &dyn Entropy) -> Result<(Secret<Pepper>, Zeroizing<Vec<u8>>), PepperError> {
+    new_key(entropy)
+}
+
+/// As long as a pepper, and as a line of hexadecimal: for every key that lies in a file of its own.
+fn new_key<K: Kind>(entropy: &dyn Entropy) -> Result<(Secret<K>, Zeroizing<Vec<u8>>), PepperError> {
     let mut bytes = Zeroizing::new(vec![0; PEPPER_LEN]);
     entropy.fill(&mut bytes).map_err(|_| PepperError::Entropy)?;
     let mut text = Zeroizing::new(Vec::with_capacity(2 * PEPPER_LEN + 1));
@@ -219,17 +224,22 @@ fn sync_parent(path: &Path) -> std::io::Result<()> {
 /// # Errors
 /// When one exists, or the file cannot be written.
 pub fn create(path: &Path, entropy: &dyn Entropy) -> Result<Secret<Pepper>, PepperError> {
+    create_file(path, entropy)
+}
+
+/// The same for a key of any kind.
+pub(super) fn create_file<K: Kind>(path: &Path, entropy: &dyn Entropy) -> Result<Secret<K>, PepperError> {
     let io = |operation: &'static str| {
         move |source: std::io::Error| match source.kind() {
             std::io::ErrorKind::AlreadyExists => PepperError::Exists { path: path.to_owned() },
             _ => PepperError::Io { operation, path: path.to_owned(), source },
         }
     };
-    let (pepper, text) = generate(entropy)?;
+    let (key, text) = new_key(entropy)?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io("create"))?;
     file.write_all(&text).and_then(|()| file.sync_all()).map_err(io("write"))?;
     sync_parent(path).map_err(io("sync the directory of"))?;
-    Ok(pepper)
+    Ok(key)
 }
 
 /// Adds a new pepper to a file that holds some, or to none. The file is replaced whole, so that nobody ever reads half
@@ -269,7 +279,7 @@ pub fn load(path: &Path) -> Result<Secret<Pepper>, PepperError> {
 }
 
 /// A file's text, after checking whose file it is.
-fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, PepperError> {
+pub(super) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, PepperError> {
     let io = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::NotFound => PepperError::Missing { path: path.to_owned() },
         _ => PepperError::Io { operation: "read", path: path.to_owned(), source },
@@ -287,6 +297,11 @@ fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, PepperError> {
 
 /// From 64 hexadecimal digits.
 pub fn parse(text: &[u8]) -> Option<Secret<Pepper>> {
+    parse_key(text)
+}
+
+/// The same for a key of any kind.
+pub(super) fn parse_key<K: Kind>(text: &[u8]) -> Option<Secret<K>> {
     if text.len() != 2 * PEPPER_LEN {
         return None;
     }

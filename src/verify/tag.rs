@@ -164,7 +164,7 @@ pub fn same_tag(a: &Tag, b: &Tag) -> bool {
     equal_in_constant_time(&a.0, &b.0)
 }
 
-fn finish(mut mac: Hmac<Sha256>, domain: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+pub(super) fn finish(mut mac: Hmac<Sha256>, domain: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     for part in [domain].iter().chain(parts) {
         // Each part is led by its length, so that no two lists of parts read the same.
         mac.update(&(part.len() as u64).to_be_bytes());
@@ -174,22 +174,26 @@ fn finish(mut mac: Hmac<Sha256>, domain: &[u8], parts: &[&[u8]]) -> [u8; 32] {
 }
 
 /// An unambiguous encoding of a row: every value is led by its kind or its length.
-struct Fields(Vec<u8>);
+pub(super) struct Fields(Vec<u8>);
 
 impl Fields {
-    fn new(domain: &[u8]) -> Self {
+    pub(super) fn new(domain: &[u8]) -> Self {
         let mut fields = Self(Vec::with_capacity(384));
         fields.bytes(domain);
         fields
     }
 
-    fn bytes(&mut self, value: &[u8]) {
+    pub(super) fn bytes(&mut self, value: &[u8]) {
         self.0.extend_from_slice(&(value.len() as u64).to_be_bytes());
         self.0.extend_from_slice(value);
     }
 
-    fn number(&mut self, value: i64) {
+    pub(super) fn number(&mut self, value: i64) {
         self.0.extend_from_slice(&value.to_be_bytes());
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 
     fn optional(&mut self, value: Option<i64>) {

@@ -53,6 +53,15 @@ fn everything_an_admin_does_is_done_without_the_files() {
         assert_eq!(remote.json("tenant create initech --name Initech")["status"], "active");
         assert_eq!(remote.json("app add --tenant initech --id 31 --name Mill --llm 3=gpt")["llms"][0]["slug"], "gpt");
         assert_eq!(remote.json("user add --tenant initech --id 32 --email p@initech.example")["user_id"], 32);
+        let line =
+            "link add --tenant initech --issuer https://id.example --subject ann --app 31 --user 32 --request-id r0";
+        let linked = remote.json(line);
+        assert_eq!((&linked["status"], &remote.json(line)), (&"active".into(), &linked), "once");
+        let (id, found) =
+            (linked["link_id"].as_str().unwrap(), "link list --tenant initech --issuer https://id.example");
+        assert_eq!(remote.json(&format!("{found} --subject ann")), linked);
+        assert!(remote.run(&format!("link remove {id} --tenant initech")).status.success());
+        assert!(remote.run(&format!("{found} --output json")).stdout.is_empty());
         let issued =
             remote.json("key issue --tenant initech --app 31 --user 32 --label ci --expires-in 90d --request-id r1");
         let (id, key) = (issued["credential_id"].as_str().unwrap(), issued["key"].as_str().unwrap());
@@ -122,6 +131,10 @@ fn answers_and_failures_are_the_same_as_on_the_files() {
             "user show --tenant acme --id 9",
             "user list --tenant globex",
             "key list --tenant acme",
+            "link list --tenant acme",
+            "link add --tenant acme --issuer x --subject y --app 99 --user 9",
+            "link add --tenant acme --issuer x --subject y --app 7 --user 22",
+            "link remove 0000000000000000000001 --tenant acme",
             "operator list",
             "tenant show nobody",
             "tenant create Acme",

@@ -17,6 +17,8 @@ mod support;
 mod calls;
 mod command_line;
 mod desk;
+mod foreign;
+mod links;
 mod raw;
 mod streams;
 mod table;

@@ -4,7 +4,7 @@ use latchkey::pb::admin::v1 as pb;
 use prost::Message as _;
 
 use crate::desk::ACME;
-use crate::support::{APP, Key, USER};
+use crate::support::{APP, Key, TestStore, USER};
 
 /// The least that a method needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +27,7 @@ use Needs::{Issuer, Owner, Reader, UnboundIssuer, UnboundOwner, UnboundReader};
 /// What is there to be asked for.
 pub struct World {
     pub key: Key,
+    pub link: String,
     /// Chosen anew for each call that makes something.
     pub number: u32,
 }
@@ -38,6 +39,15 @@ impl World {
     fn id(&self) -> String {
         self.key.id.clone()
     }
+}
+
+/// A link of the tenant `acme` about this subject.
+pub fn link(store: &TestStore, subject: &str) -> String {
+    let line =
+        format!("link add --tenant {ACME} --issuer https://id.example --subject {subject} --app {APP} --user {USER}");
+    let made = store.ok(&[line.split(' ').collect(), vec!["--output", "json"]].concat());
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    made["link_id"].as_str().unwrap().to_owned()
 }
 
 fn app(w: &World) -> pb::App {
@@ -98,6 +108,18 @@ pub const TABLE: &[Entry] = &[
     }),
     ("DeleteUser", UnboundOwner, |w| {
         pb::DeleteUserRequest { tenant: w.tenant(), user_id: 10, ..Default::default() }.encode_to_vec()
+    }),
+    ("CreateLink", Issuer, |w| {
+        let (app_id, user_id, issuer) = (APP, USER, "https://id.example".to_owned());
+        let link = pb::Link { tenant: w.tenant(), issuer, app_id, user_id, ..Default::default() };
+        let subject = format!("s{}", w.number);
+        pb::CreateLinkRequest { link: Some(link), subject, request_id: String::new() }.encode_to_vec()
+    }),
+    ("GetLink", Reader, |w| pb::GetLinkRequest { tenant: w.tenant(), link_id: w.link.clone() }.encode_to_vec()),
+    ("ListLinks", Reader, |w| pb::ListLinksRequest { tenant: w.tenant(), ..Default::default() }.encode_to_vec()),
+    ("DeleteLink", Issuer, |w| {
+        let (tenant, link_id) = (w.tenant(), w.link.clone());
+        pb::DeleteLinkRequest { tenant, link_id, ..Default::default() }.encode_to_vec()
     }),
     ("IssueCredential", Issuer, |w| {
         let credential = pb::Credential { tenant: w.tenant(), app_id: APP, user_id: USER, ..Default::default() };

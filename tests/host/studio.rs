@@ -55,6 +55,10 @@ fn issue(tenant: &str, app: u32, user: u32) -> Value {
     json!({ "tenant": tenant, "app_id": app, "user_id": user, "label": "page" })
 }
 
+fn link(tenant: &str, app: u32, user: u32) -> Value {
+    json!({ "tenant": tenant, "issuer": "https://id.example", "subject": "3f1c", "app_id": app, "user_id": user })
+}
+
 /// With a session of an operator whose token is this.
 async fn raised(host: &TestHost, token: &str) -> String {
     let answer = ask(host, "raise", json!({ "operator_token": token })).await;
@@ -113,6 +117,7 @@ fn r18_the_page_reads_what_its_tenants_have_and_writes_nothing_until_it_may() {
             ("get_app", json!({ "tenant": TENANT, "app_id": 20 })),
             ("list_users", json!({ "tenant": "globex" })),
             ("list_credentials", json!({ "tenant": "globex" })),
+            ("list_links", json!({ "tenant": "globex" })),
             ("get_credential", json!({ "credential_id": theirs.id })),
             ("list_audit_events", json!({ "tenant": "globex" })),
         ] {
@@ -132,6 +137,8 @@ fn r18_the_page_reads_what_its_tenants_have_and_writes_nothing_until_it_may() {
             ("rotate_credential", json!({ "credential_id": mine.id })),
             ("revoke_credential", json!({ "credential_id": mine.id })),
             ("update_credential", json!({ "credential_id": mine.id, "label": "x" })),
+            ("create_link", link(TENANT, APP, USER)),
+            ("delete_link", json!({ "tenant": TENANT, "link_id": mine.id })),
         ] {
             assert_eq!(refusal(&host, method, payload).await, "FORBIDDEN", "{method}");
         }
@@ -172,6 +179,10 @@ fn r18_a_page_that_is_an_issuer_issues_for_its_tenants_and_the_trail_says_studio
         for (method, payload) in [
             ("issue_credential", issue("globex", 20, 21)),
             ("issue_credential", issue(TENANT, 20, USER)),
+            ("create_link", link("globex", 20, 21)),
+            ("create_link", link(TENANT, 20, USER)),
+            ("create_link", link(TENANT, APP, 21)),
+            ("delete_link", json!({ "tenant": "globex", "link_id": theirs.id })),
             ("rotate_credential", json!({ "credential_id": theirs.id })),
             ("revoke_credential", json!({ "credential_id": theirs.id })),
             ("update_credential", json!({ "credential_id": theirs.id, "label": "x" })),
@@ -361,6 +372,9 @@ fn what_describe_shows_is_what_is_taken_and_answered() {
             }
         }
         let by_id = json!({ "credential_id": first.id });
+        let linked = ask(&host, "create_link", link(TENANT, APP, USER)).await;
+        assert_eq!(violation(&method("create_link")["output"], &linked, "create_link"), None);
+        assert_eq!((&linked["status"], &linked["replayed"]), (&json!("active"), &json!(false)));
         let session = raised(&host, &store.operator_token).await;
         for (name, payload) in [
             ("health", json!({})),
@@ -374,6 +388,8 @@ fn what_describe_shows_is_what_is_taken_and_answered() {
             ("list_users", json!({ "tenant": TENANT })),
             ("list_credentials", json!({ "tenant": TENANT, "user_id": USER })),
             ("get_credential", by_id.clone()),
+            ("list_links", json!({ "tenant": TENANT, "issuer": "https://id.example", "subject": "3f1c" })),
+            ("delete_link", json!({ "tenant": TENANT, "link_id": linked["link_id"] })),
             ("issue_credential", issue(TENANT, OTHER_APP, USER)),
             ("update_credential", json!({ "credential_id": first.id, "expires_in_seconds": 3600 })),
             ("rotate_credential", by_id.clone()),

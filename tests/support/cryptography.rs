@@ -5,6 +5,7 @@ use latchkey::domain::imported::HmacKeyId;
 use latchkey::domain::key_format::{CHECK_LEN, SECRET_LEN};
 use latchkey::verify::argon::{Cost, DEFAULT_COST, MAX_COST};
 use latchkey::verify::imported::HmacKey;
+use latchkey::verify::subject::KEY_LEN;
 use latchkey::verify::tag::PEPPER_LEN;
 
 /// What a large quantum computer would do to a use.
@@ -90,6 +91,16 @@ fn pepper() -> String {
     format!("pepper, {PEPPER_LEN} bytes; in the pepper's source (a file, a variable, a command), never in the database")
 }
 
+fn subject_key() -> String {
+    format!(
+        "key of subject hashes, {KEY_LEN} bytes; in `subject.key`, mode 0600, beside the database or where `links.key_file` \
+         says, never in the database. Read when it is used, then dropped"
+    )
+}
+
+const SUBJECT_REPLACEMENT: &str = "A subject is kept nowhere, so that no row can be moved by itself: a successor is another domain version under another key, \
+     beside this one; links move as their subjects are seen again, or are added anew from where they came from.";
+
 /// The suites and groups of the one TLS provider, in its order.
 fn tls() -> String {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
@@ -101,7 +112,7 @@ fn tls() -> String {
 
 /// The whole inventory.
 pub fn inventory() -> Vec<Use> {
-    [kept(), imported(), cached(), recorded(), carried(), released(), held()].into_iter().flatten().collect()
+    [kept(), linked(), imported(), cached(), recorded(), carried(), released(), held()].into_iter().flatten().collect()
 }
 
 /// What is stored of a secret.
@@ -171,6 +182,46 @@ fn kept() -> Vec<Use> {
             quantum: Quantum::Holds,
             migration: PEPPER_ROTATION,
         },
+    ]
+}
+
+/// Identities of other systems.
+fn linked() -> Vec<Use> {
+    let use_of = |purpose, algorithm: &str, domains, migration| Use {
+        purpose,
+        algorithm: algorithm.to_owned(),
+        key: subject_key(),
+        domains,
+        crates: &["hmac", "sha2"],
+        files: &["src/verify/subject.rs"],
+        quantum: Quantum::Holds,
+        migration,
+    };
+    vec![
+        use_of(
+            "Links: what the subject of an outside identity is found by",
+            "HMAC-SHA-256 over tenant, issuer and subject",
+            &["latchkey subject v1"],
+            SUBJECT_REPLACEMENT,
+        ),
+        use_of(
+            "MACs over the rows of links",
+            "HMAC-SHA-256 over every asserted field",
+            &["latchkey link v1", "latchkey link row v1"],
+            SUBJECT_REPLACEMENT,
+        ),
+        use_of(
+            "The public name of the key of subject hashes",
+            "HMAC-SHA-256 over nothing, its first 16 bytes",
+            &["latchkey subject key fingerprint v1"],
+            SUBJECT_REPLACEMENT,
+        ),
+        use_of(
+            "Admin RPC: whether a repeated request id means the same link",
+            "HMAC-SHA-256 over the request's SHA-256, so that nobody tries subjects against what is kept of it",
+            &["latchkey link request v1"],
+            "Kept for a week: after a change, a repeated request is refused as another one.",
+        ),
     ]
 }
 
@@ -420,12 +471,12 @@ fn held() -> Vec<Use> {
             migration: "One function.",
         },
         Use {
-            purpose: "Keeping the pepper's MAC state out of swap",
+            purpose: "Keeping the MAC states of the pepper and of the key of subject hashes out of swap",
             algorithm: "mlock, where the system lets us".to_owned(),
-            key: pepper(),
+            key: format!("{}; {}", pepper(), subject_key()),
             domains: &[],
             crates: &["region"],
-            files: &["src/verify/tag.rs"],
+            files: &["src/verify/subject.rs", "src/verify/tag.rs"],
             quantum: Quantum::None,
             migration: "One call.",
         },

@@ -132,7 +132,7 @@ fn insert(
     room: Option<Room>,
     operation: &'static str,
 ) -> StoreResult<()> {
-    check_owners(transaction, realm, c, operation)?;
+    check_owners(transaction, realm, (c.tenant, c.app, c.user), operation)?;
     if let Some(room) = room {
         check_room(transaction, c, room).map_err(store_error(operation, "credential"))??;
     }
@@ -151,19 +151,19 @@ fn check_room(transaction: &Transaction<'_>, c: &Credential, room: Room) -> rusq
     Ok(if taken < room.most { Ok(()) } else { Err(StoreError::Full { what: "credentials" }) })
 }
 
-/// That a credential's App and User are there, and its tenant's.
+/// That the App and User of a credential or a link are there, and its tenant's.
 pub(super) fn check_owners(
     transaction: &Transaction<'_>,
     realm: &str,
-    c: &Credential,
+    (tenant, app, user): (TenantId, AppId, UserId),
     operation: &'static str,
 ) -> StoreResult<()> {
     let failed = || store_error(operation, "credential");
     // In the transaction, so that neither can be removed or moved in between.
-    if directory::app(transaction, realm, c.tenant, c.app).map_err(failed())?.is_none() {
+    if directory::app(transaction, realm, tenant, app).map_err(failed())?.is_none() {
         return Err(StoreError::Missing { what: "App" });
     }
-    if directory::user(transaction, realm, c.tenant, c.user).map_err(failed())?.is_none() {
+    if directory::user(transaction, realm, tenant, user).map_err(failed())?.is_none() {
         return Err(StoreError::Missing { what: "User" });
     }
     Ok(())

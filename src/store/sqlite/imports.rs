@@ -87,7 +87,8 @@ impl Imports for SqliteStore {
             let mut owners = std::collections::HashSet::new();
             for Imported { credential, .. } in &rows {
                 if owners.insert((credential.tenant, credential.app, credential.user)) {
-                    credentials::check_owners(transaction, &realm, credential, OPERATION)?;
+                    let owners = (credential.tenant, credential.app, credential.user);
+                    credentials::check_owners(transaction, &realm, owners, OPERATION)?;
                 }
                 credentials::insert_row(transaction, credential, OPERATION)?;
             }

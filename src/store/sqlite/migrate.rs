@@ -23,7 +23,8 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0015_create_requests", include_str!("../../../migrations/sqlite/0015_create_requests.sql")),
     ("0016_add_app_owners", include_str!("../../../migrations/sqlite/0016_add_app_owners.sql")),
     ("0017_index_credentials_of_users", include_str!("../../../migrations/sqlite/0017_index_credentials_of_users.sql")),
-    ("0018_add_host_state", include_str!("../../../migrations/sqlite/0018_add_host_state.sql")),
+    ("0018_create_links", include_str!("../../../migrations/sqlite/0018_create_links.sql")),
+    ("0019_add_host_state", include_str!("../../../migrations/sqlite/0019_add_host_state.sql")),
 ];
 
 /// Why a schema cannot be used.

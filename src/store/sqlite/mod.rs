@@ -6,6 +6,7 @@
 //! no code but SQLite opens the database, its WAL or its shared memory while it is in use (closing any
 //! handle on them would drop SQLite's locks).
 
+mod aggregates;
 pub mod backup;
 mod checkpoints;
 mod credentials;
@@ -17,10 +18,12 @@ pub mod guard;
 mod host_copy;
 mod imports;
 mod linked;
+mod links;
 pub mod lock;
 pub mod migrate;
 mod operators;
 mod peppers;
+mod processes;
 mod reader;
 mod requests;
 pub mod reserve;
@@ -38,13 +41,11 @@ use rusqlite::Connection;
 
 use crate::clock::{Clock, Entropy};
 use crate::domain::{AuditEvent, CredentialId, PepperFingerprint, Position};
-use crate::store::{
-    Apps, Audit, CommitListener, Credentials, Feed, HostCopy, Imports, Operators, Peppers, Requests, Store, StoreError,
-    StoreResult, Tenants, Users,
-};
+use crate::store::{CommitListener, StoreError, StoreResult};
 
 pub use error::OpenError;
 pub use guard::{FileSystem, GuardError};
+pub use links::NewKeys;
 pub use migrate::MigrateError;
 
 /// The database's name in the data directory.
@@ -128,7 +129,7 @@ impl SqliteStore {
     pub fn create(
         dir: &Path,
         realm: &str,
-        pepper: PepperFingerprint,
+        keys: impl Into<NewKeys>,
         event: &AuditEvent,
         options: OpenOptions,
     ) -> Result<Self, OpenError> {
@@ -139,11 +140,13 @@ impl SqliteStore {
         migrate::up(&mut connection, &path)?;
         let mut epoch = [0; 16];
         options.entropy.fill(&mut epoch).map_err(|error| OpenError::System { what: error.to_string() })?;
+        let NewKeys { pepper, subject_key } = keys.into();
         let initialise = |connection: &mut Connection| {
             let transaction = connection.transaction()?;
             transaction.execute(
-                "INSERT INTO store_meta (id, epoch, realm, pepper_fingerprint, created_at_ms) VALUES (1, ?1, ?2, ?3, ?4)",
-                rusqlite::params![epoch, realm, pepper.0, options.clock.wall_ms()],
+                "INSERT INTO store_meta (id, epoch, realm, pepper_fingerprint, created_at_ms, subject_key) \
+                 VALUES (1, ?1, ?2, ?3, ?4, ?5)",
+                rusqlite::params![epoch, realm, pepper.0, options.clock.wall_ms(), subject_key.map(|key| key.0)],
             )?;
             transaction.execute(
                 "INSERT INTO peppers (fingerprint, added_at_ms) VALUES (?1, ?2)",
@@ -177,7 +180,7 @@ impl SqliteStore {
             Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, String>(1)?, row.get::<_, [u8; 16]>(2)?))
         });
         let (epoch, realm, pepper) = meta.map_err(|source| OpenError::Corrupt { path: path.clone(), source })?;
-        writer::register(&connection, &path, &options)?;
+        processes::register(&connection, &path, &options)?;
         let instance = INSTANCES.fetch_add(1, Ordering::Relaxed);
         let rows = connection.query_row("SELECT coalesce(max(row_id), 0) FROM credentials", [], |row| row.get(0));
         let rows = rows.map_err(|source| OpenError::Corrupt { path: path.clone(), source })?;
@@ -212,7 +215,7 @@ impl SqliteStore {
     /// # Errors
     /// When it cannot be read.
     pub fn processes(&self) -> StoreResult<Vec<(u32, String)>> {
-        let since = self.shared.clock.wall_ms().saturating_sub(writer::DEAD_AFTER_MS);
+        let since = self.shared.clock.wall_ms().saturating_sub(processes::DEAD_AFTER_MS);
         self.read("list processes", |connection| {
             let mut statement =
                 connection.prepare_cached("SELECT pid, kind FROM processes WHERE heartbeat_at_ms > ?1 ORDER BY pid")?;
@@ -299,42 +302,6 @@ impl Drop for SqliteStore {
     fn drop(&mut self) {
         // So that the writer, which goes last, can fold the write-ahead log in: one command leaves one file.
         reader::forget(&self.shared);
-    }
-}
-
-impl Store for SqliteStore {
-    fn tenants(&self) -> &dyn Tenants {
-        self
-    }
-    fn apps(&self) -> &dyn Apps {
-        self
-    }
-    fn users(&self) -> &dyn Users {
-        self
-    }
-    fn credentials(&self) -> &dyn Credentials {
-        self
-    }
-    fn operators(&self) -> &dyn Operators {
-        self
-    }
-    fn peppers(&self) -> &dyn Peppers {
-        self
-    }
-    fn imports(&self) -> &dyn Imports {
-        self
-    }
-    fn audit(&self) -> &dyn Audit {
-        self
-    }
-    fn requests(&self) -> &dyn Requests {
-        self
-    }
-    fn host_copy(&self) -> &dyn HostCopy {
-        self
-    }
-    fn feed(&self) -> &dyn Feed {
-        &self.feed
     }
 }
 

@@ -5,6 +5,7 @@ use crate::audit::chain;
 use crate::clock::{ManualClock, SystemClock, SystemEntropy};
 use crate::domain::{CredentialId, Generation, Subject};
 use crate::store::News;
+use crate::store::Store as _;
 use crate::store::suite::{ACME, app, credential, event, private_dir, tenant, user};
 
 struct File {

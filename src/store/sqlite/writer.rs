@@ -8,7 +8,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use crate::audit::key::Signer;
 use crate::domain::{AuditEvent, Change, Position, Subject};
 use crate::store::sqlite::checkpoints::{self, Signed};
+use crate::store::sqlite::processes::boot_id;
 use crate::store::sqlite::reserve::Reserve;
 use crate::store::sqlite::{OpenError, ProcessKind, Shared, requests, trail};
 use crate::store::{CommitListener, Record, StoreError, StoreResult};
@@ -28,8 +29,6 @@ const QUEUE: usize = 256;
 const IDLE: Duration = Duration::from_secs(1);
 /// How often a long-lived process says that it lives.
 const HEARTBEAT_MS: i64 = 10_000;
-/// A heartbeat older than this is a dead process's.
-pub(super) const DEAD_AFTER_MS: i64 = 30_000;
 /// How long a writer that is never idle leaves the file untended: its log grows, and its life is not told.
 const BUSY: Duration = Duration::from_secs(5);
 /// Pages that the writer keeps in memory, in KiB (SQLite's default).
@@ -365,39 +364,4 @@ fn record_changes(transaction: &Transaction<'_>, subjects: &[Subject], at_ms: i6
         Ok(Change { position: Position(u64::try_from(seq).unwrap_or(0)), subject, at_ms })
     });
     changes.collect()
-}
-
-/// Refuses a store that a live process of another boot has open, forgets dead ones, and enters this process
-/// if it is long-lived (rule R10).
-pub(super) fn register(connection: &Connection, path: &Path, options: &super::OpenOptions) -> Result<(), OpenError> {
-    let failed = |source| OpenError::Sqlite { operation: "register with", path: path.to_owned(), source };
-    let (now, boot) = (options.clock.wall_ms(), boot_id());
-    let other: Result<i64, _> = connection.query_row(
-        "SELECT pid FROM processes WHERE boot_id <> ?1 AND heartbeat_at_ms > ?2",
-        params![boot, now.saturating_sub(DEAD_AFTER_MS)],
-        |row| row.get(0),
-    );
-    match other {
-        Ok(pid) => return Err(OpenError::OtherKernel { path: path.to_owned(), pid }),
-        Err(rusqlite::Error::QueryReturnedNoRows) => {}
-        Err(error) => return Err(failed(error)),
-    }
-    if options.kind == ProcessKind::Command {
-        return Ok(());
-    }
-    connection
-        .execute("DELETE FROM processes WHERE heartbeat_at_ms <= ?1", [now.saturating_sub(DEAD_AFTER_MS)])
-        .map_err(failed)?;
-    connection
-        .execute(
-            "INSERT OR REPLACE INTO processes (pid, boot_id, kind, started_at_ms, heartbeat_at_ms) VALUES (?1, ?2, ?3, ?4, ?4)",
-            params![std::process::id(), boot, options.kind.as_str(), now],
-        )
-        .map_err(failed)?;
-    Ok(())
-}
-
-/// Names this boot of this kernel; empty where the system has no such thing.
-fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
 }

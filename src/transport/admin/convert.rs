@@ -4,7 +4,9 @@ use prost_types::{FieldMask, Timestamp};
 
 use crate::admin::{AdminError, AdminResult};
 use crate::domain::hex;
-use crate::domain::{AppId, CredentialId, Environment, Generation, LlmGrants, LlmId, Role, TenantStatus, UserId};
+use crate::domain::{
+    AppId, CredentialId, Environment, Generation, LinkId, LlmGrants, LlmId, Role, TenantStatus, UserId,
+};
 use crate::pb::admin::v1 as pb;
 use crate::secret::{Kind, Secret};
 use crate::verify::argon::{Cost, DEFAULT_COST};
@@ -31,6 +33,10 @@ pub(super) fn user_id(field: &'static str, id: u32) -> AdminResult<UserId> {
 
 pub(super) fn credential_id(id: &str) -> AdminResult<CredentialId> {
     id.parse().map_err(|error: crate::domain::ids::IdError| invalid("credential_id", error.to_string()))
+}
+
+pub(super) fn link_id(id: &str) -> AdminResult<LinkId> {
+    id.parse().map_err(|error: crate::domain::ids::IdError| invalid("link_id", error.to_string()))
 }
 
 pub(super) fn llm(grant: pb::LlmGrant) -> AdminResult<crate::domain::LlmGrant> {

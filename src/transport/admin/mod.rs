@@ -15,6 +15,7 @@ mod door;
 mod explain;
 mod identify;
 mod import;
+mod links;
 pub mod listen;
 mod operators;
 mod page;
@@ -109,12 +110,13 @@ asks! {
     with CreateTenantRequest UpdateTenantRequest SuspendTenantRequest ResumeTenantRequest CreateAppRequest UpdateAppRequest
         DeleteAppRequest CreateUserRequest UpdateUserRequest DeleteUserRequest IssueCredentialRequest
         UpdateCredentialRequest RotateCredentialRequest RevokeCredentialRequest CreateOperatorRequest
-        RevokeOperatorRequest RotateAuditKeyRequest PruneAuditTrailRequest RunChecklistRequest ImportOptions;
+        RevokeOperatorRequest RotateAuditKeyRequest PruneAuditTrailRequest RunChecklistRequest ImportOptions
+        CreateLinkRequest DeleteLinkRequest;
     without GetHealthRequest GetCallerRequest GetTenantRequest ListTenantsRequest GetAppRequest ListAppsRequest
         GetUserRequest ListUsersRequest GetCredentialRequest ListCredentialsRequest ExplainCredentialRequest
         TestCredentialRequest ExportCredentialsRequest GetOperatorRequest ListOperatorsRequest ListAuditEventsRequest
         StreamAuditEventsRequest VerifyAuditTrailRequest ExportAuditTrailRequest CreateAuditCheckpointRequest
-        GetAuditPublicKeyRequest ListDecisionsRequest
+        GetAuditPublicKeyRequest ListDecisionsRequest GetLinkRequest ListLinksRequest
 }
 
 impl Desk {
@@ -330,6 +332,9 @@ service! {
     create_user: CreateUserRequest => CreateUserResponse = users::create;
     get_user: GetUserRequest => User = users::get;
     list_users: ListUsersRequest => ListUsersResponse = users::list;
+    create_link: CreateLinkRequest => CreateLinkResponse = links::create;
+    get_link: GetLinkRequest => Link = links::get;
+    list_links: ListLinksRequest => ListLinksResponse = links::list;
     issue_credential: IssueCredentialRequest => IssueCredentialResponse = credentials::issue;
     get_credential: GetCredentialRequest => Credential = credentials::get;
     list_credentials: ListCredentialsRequest => ListCredentialsResponse = credentials::list;
@@ -355,6 +360,7 @@ service! {
     delete_app: DeleteAppRequest => DeleteAppResponse = apps::deletes, apps::delete;
     update_user: UpdateUserRequest => User = users::switches, users::update;
     delete_user: DeleteUserRequest => DeleteUserResponse = users::deletes, users::delete;
+    delete_link: DeleteLinkRequest => DeleteLinkResponse = links::deletes, links::delete;
     revoke_credential: RevokeCredentialRequest => RevokeCredentialResponse = credentials::revokes, credentials::revoke;
     revoke_operator: RevokeOperatorRequest => RevokeOperatorResponse = operators::revokes, operators::revoke;
     }

@@ -116,6 +116,25 @@ impl From<pb::User> for UserView {
     }
 }
 
+/// A link. Its subject is in no view.
+#[derive(Serialize, JsonSchema)]
+pub struct LinkView {
+    link_id: String,
+    tenant: String,
+    issuer: String,
+    app_id: u32,
+    user_id: u32,
+    status: String,
+    created_at: Option<String>,
+}
+
+impl From<pb::Link> for LinkView {
+    fn from(link: pb::Link) -> Self {
+        let pb::Link { link_id, tenant, issuer, app_id, user_id, status, created_at } = link;
+        Self { link_id, tenant, issuer, app_id, user_id, status, created_at: moment(created_at) }
+    }
+}
+
 /// A credential.
 #[derive(Serialize, JsonSchema)]
 pub struct KeyView {

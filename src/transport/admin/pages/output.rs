@@ -9,7 +9,9 @@ use crate::authenticate::{Health, Problem};
 use crate::domain::Operator;
 use crate::pb::admin::v1 as pb;
 use crate::transport::admin::pages::session::LIFE_S;
-use crate::transport::admin::views::{AppView, EventView, IssuedView, KeyView, OperatorView, TenantView, UserView};
+use crate::transport::admin::views::{
+    AppView, EventView, IssuedView, KeyView, LinkView, OperatorView, TenantView, UserView,
+};
 
 /// Something that is wrong.
 #[derive(Serialize, JsonSchema)]
@@ -131,6 +133,7 @@ listings! {
     TenantNamesOutput: ListTenantsResponse { tenants: TenantName }
     AppsOutput: ListAppsResponse { apps: AppView }
     UsersOutput: ListUsersResponse { users: UserView }
+    LinksOutput: ListLinksResponse { links: LinkView }
     CredentialsOutput: ListCredentialsResponse { credentials: KeyView }
     EventsOutput: ListAuditEventsResponse { events: EventView }
     OperatorsOutput: ListOperatorsResponse { operators: OperatorView }
@@ -196,6 +199,32 @@ impl From<pb::Credential> for OwnKey {
             grace_until: key.grace_until,
             created_at: key.created_at,
         }
+    }
+}
+
+/// A link that was added.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct LinkedOutput {
+    #[serde(flatten)]
+    link: LinkView,
+    replayed: bool,
+}
+
+impl From<pb::CreateLinkResponse> for LinkedOutput {
+    fn from(made: pb::CreateLinkResponse) -> Self {
+        Self { link: made.link.unwrap_or_default().into(), replayed: made.replayed }
+    }
+}
+
+/// That a link is gone.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct UnlinkedOutput {
+    removed: bool,
+}
+
+impl From<pb::DeleteLinkResponse> for UnlinkedOutput {
+    fn from(_: pb::DeleteLinkResponse) -> Self {
+        Self { removed: true }
     }
 }
 

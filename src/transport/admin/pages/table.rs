@@ -18,7 +18,7 @@ use crate::transport::admin::pages::{Pages, StudioSettings, Text, Way, closed};
 use crate::transport::admin::status::ErrorView;
 use crate::transport::admin::urgent::About;
 use crate::transport::admin::views::{AppView, KeyView, TenantView};
-use crate::transport::admin::{Desk, apps, audit, checklist, credentials, operators, tenants, users};
+use crate::transport::admin::{Desk, apps, audit, checklist, credentials, links, operators, tenants, users};
 
 /// Which page has a method.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -141,6 +141,9 @@ uses! {
     ListApps "list_apps": AppsInput => output::AppsOutput = apps::list;
     GetApp "get_app": AppInput => AppView = apps::get;
     ListUsers "list_users": UsersInput => output::UsersOutput = users::list;
+    ListLinks "list_links": LinksInput => output::LinksOutput = links::list;
+    CreateLink "create_link": NewLinkInput => output::LinkedOutput = links::create;
+    DeleteLink "delete_link": OldLinkInput => output::UnlinkedOutput = links::delete, takes links::deletes;
     ListCredentials "list_credentials": CredentialsInput => output::CredentialsOutput = credentials::list;
     GetCredential "get_credential": CredentialInput => KeyView = credentials::get;
     IssueCredential "issue_credential": IssueInput => output::IssuedOutput = credentials::issue;
@@ -217,6 +220,17 @@ static STUDIO: &[Method] = &[
     method::<ListApps>("A page of a tenant's Apps.", r#"{"tenant":"acme"}"#, None),
     method::<GetApp>("An App.", r#"{"tenant":"acme","app_id":7}"#, None),
     method::<ListUsers>("A page of a tenant's Users.", r#"{"tenant":"acme"}"#, None),
+    method::<ListLinks>("A page of a tenant's links.", r#"{"tenant":"acme","issuer":"https://id.example"}"#, None),
+    method::<CreateLink>(
+        "Says for which App and User an identity of an outside issuer stands. An issuer.",
+        r#"{"tenant":"acme","issuer":"https://id.example","subject":"3f1c","app_id":7,"user_id":9}"#,
+        None,
+    ),
+    method::<DeleteLink>(
+        "Removes a link, at once and for good. An issuer.",
+        r#"{"tenant":"acme","link_id":"3Kq9vYtVbM0a7cR1xQ2LpD"}"#,
+        None,
+    ),
     method::<ListCredentials>(
         "A page of a tenant's credentials.",
         r#"{"tenant":"acme","app_id":7,"user_id":9,"weak":false}"#,

@@ -50,6 +50,56 @@ inputs! {
         Ok(pb::ListUsersRequest { tenant, page_size, page_token })
     };
 
+    /// A page of a tenant's links.
+    LinksInput by page_size page_token in session {
+        /// The tenant's slug.
+        tenant: String,
+        /// Those of this issuer, exactly as in `iss`.
+        #[serde(default)]
+        issuer: String,
+        /// The one of this subject of the issuer, exactly as in `sub`.
+        #[serde(default)]
+        subject: String,
+    } => ListLinksRequest |this, _place| {
+        let LinksInput { tenant, issuer, subject, page_size, page_token, .. } = this;
+        Ok(pb::ListLinksRequest { tenant, page_size: page_size.into(), page_token, issuer, subject })
+    };
+
+    /// A link to be added.
+    NewLinkInput in session {
+        /// The tenant's slug.
+        tenant: String,
+        /// The issuer, exactly as in `iss`.
+        issuer: String,
+        /// Who there, exactly as in `sub`; kept as a keyed hash.
+        subject: String,
+        /// The App it acts as.
+        app_id: u32,
+        /// The User it acts for.
+        user_id: u32,
+        /// Of one's own choice; the same request with the same id is carried out once.
+        #[serde(default)]
+        request_id: String,
+    } => CreateLinkRequest |this, _place| {
+        let NewLinkInput { tenant, issuer, subject, app_id, user_id, request_id, .. } = this;
+        let link = Some(pb::Link { tenant, issuer, app_id, user_id, ..pb::Link::default() });
+        Ok(pb::CreateLinkRequest { link, subject, request_id })
+    };
+
+    /// A link to be removed.
+    OldLinkInput in session {
+        /// The tenant's slug.
+        tenant: String,
+        /// Its id.
+        link_id: String,
+        /// Ties the trail's event to one's own request.
+        #[serde(default)]
+        request_id: String,
+    } => DeleteLinkRequest |this, _place| {
+        let (tenant, link_id, request_id) = (this.tenant, this.link_id, this.request_id);
+        Ok(pb::DeleteLinkRequest { tenant, link_id, request_id })
+    };
+
     /// A page of a tenant's credentials.
     CredentialsInput by page_size page_token in session {
         /// The tenant's slug.

@@ -1,0 +1,28 @@
+//! Links: which App and User an identity of an outside issuer stands for.
+
+use crate::domain::{AuditEvent, Link, LinkId, SubjectHash, SubjectKeyFingerprint, TenantId};
+use crate::store::{Page, Record, StoreResult};
+
+/// What a listing of links goes by: when they were made, and their id.
+pub type LinkPlace = (i64, LinkId);
+
+/// Links. One outlives its App and its User, as credentials do.
+pub trait Links: Send + Sync {
+    /// The key of subject hashes that all of them are under; none as long as nobody made one.
+    fn key(&self) -> StoreResult<Option<SubjectKeyFingerprint>>;
+    /// Whether there is any, of whatever tenant.
+    fn any(&self) -> StoreResult<bool>;
+    /// Makes the key known. `Conflict` where there are links under another.
+    fn set_key(&self, key: SubjectKeyFingerprint, event: AuditEvent) -> StoreResult<()>;
+    /// Adds one. `Missing` when tenant, App or User is not there or the latter two belong to another tenant, `Exists`
+    /// where the tenant has one for the subject.
+    fn add(&self, link: &Link, record: Record) -> StoreResult<()>;
+    /// Of this tenant.
+    fn by_id(&self, tenant: TenantId, id: LinkId) -> StoreResult<Option<Link>>;
+    /// Of this tenant, by whom it is about.
+    fn find(&self, tenant: TenantId, issuer: &str, subject: SubjectHash) -> StoreResult<Option<Link>>;
+    /// Of this tenant, of one issuer where it is given, newest last, in the order of (created, id).
+    fn list(&self, tenant: TenantId, issuer: Option<&str>, page: &Page<LinkPlace>) -> StoreResult<Vec<Link>>;
+    /// Removes it, whoever wrote it.
+    fn remove(&self, tenant: TenantId, id: LinkId, event: AuditEvent) -> StoreResult<()>;
+}
