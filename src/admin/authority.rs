@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use crate::admin::{Admin, AdminError, AdminResult, Decisions, PortalRules, TrailKeys, not_found};
 use crate::clock::{Clock, Entropy};
+use crate::directory::Directory;
+use crate::directory::local::LocalDirectory;
 use crate::domain::event::Actor;
 use crate::domain::{
     App, AppId, Credential, CredentialId, Generation, LlmGrants, Operator, Role, Tenant, TenantId, User, UserId,
@@ -144,6 +146,10 @@ pub struct Backend {
     pub(super) subject_key: Option<PathBuf>,
     pub(super) decisions: Option<Arc<dyn Decisions>>,
     pub(super) hasher: Hasher,
+    /// Whom the checklist asks for Apps and Users: whoever requests ask.
+    pub(super) directory: Arc<dyn Directory>,
+    /// The version of the store's schema, for reports.
+    pub(super) schema_version: u32,
 }
 
 impl Backend {
@@ -155,6 +161,7 @@ impl Backend {
         entropy: Arc<dyn Entropy>,
         llm_grants: LlmGrants,
     ) -> Self {
+        let directory = Arc::new(LocalDirectory::new(Arc::clone(&store)));
         Self {
             store,
             keyring,
@@ -167,6 +174,8 @@ impl Backend {
             subject_key: None,
             decisions: None,
             hasher: Hasher::Here,
+            directory,
+            schema_version: 0,
         }
     }
 

@@ -7,6 +7,7 @@
 mod apps;
 pub mod audit_log;
 pub mod authority;
+pub mod checklist;
 mod credentials;
 mod decisions;
 mod explain;
@@ -317,3 +318,7 @@ mod lifecycle_tests;
 #[cfg(test)]
 #[path = "peppers_tests.rs"]
 mod peppers_tests;
+
+#[cfg(test)]
+#[path = "checklist_tests.rs"]
+mod checklist_tests;

@@ -19,6 +19,11 @@ pub trait TrailKeys: Send + Sync {
     /// # Errors
     /// When the key cannot be read.
     fn public_key(&self) -> AdminResult<PublicKey>;
+    /// Signs a text that begins with the domain it is for; by which key.
+    ///
+    /// # Errors
+    /// When the key cannot be read.
+    fn sign_text(&self, text: &[u8]) -> AdminResult<(PublicKey, [u8; 64])>;
     /// Makes a new key; the old one's public half and the new one's.
     ///
     /// # Errors

@@ -74,6 +74,11 @@ impl TrailKeys for FileKeys {
         key::public_key(&self.path).map_err(|error| AdminError::SigningKey(error.to_string()))
     }
 
+    fn sign_text(&self, text: &[u8]) -> AdminResult<(PublicKey, [u8; 64])> {
+        let signer = Signer::load(&self.path).map_err(|error| AdminError::SigningKey(error.to_string()))?;
+        Ok((signer.public_key(), signer.sign(text)))
+    }
+
     /// The event that says so is signed by both, and the new key's file takes the old one's place; what other processes
     /// sign with the old key until they see it does not count.
     fn rotate(&self, announce: Announce<'_>) -> AdminResult<(PublicKey, PublicKey)> {

@@ -91,7 +91,7 @@ impl Engine {
         let parts = Parts {
             store: Arc::clone(&store),
             verifier: Verifier::new(Arc::clone(&store), Arc::clone(&opened.keyring), pool),
-            directory,
+            directory: Arc::clone(&directory),
             feed: Arc::clone(&feed),
             cache_key,
             clock: Arc::clone(&opened.clock),
@@ -113,7 +113,7 @@ impl Engine {
         watch(feed, store, told, Arc::clone(metrics), signs).map_err(OpenFailure::System)?;
         let hasher = Hasher::Pool(Arc::clone(authenticator.pool()));
         let backend = opened.backend().with_retention(settings.audit_min_retention).with_hasher(hasher);
-        let backend = backend.with_portal_rules(settings.portal_rules.clone());
+        let backend = backend.with_portal_rules(settings.portal_rules.clone()).with_directory(directory);
         let (store, clock, entropy) =
             (Arc::clone(&opened.store) as _, Arc::clone(&opened.clock), Arc::clone(&opened.entropy));
         Ok(Self { authenticator, backend, apps, store, clock, entropy, decisions, stop, replaced })

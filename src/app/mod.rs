@@ -31,6 +31,7 @@ use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::domain::LlmGrants;
 use crate::store::Store as _;
 use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::migrate::MIGRATIONS;
 use crate::store::sqlite::{OpenError, OpenOptions, ProcessKind};
 use crate::verify::keyring::{Keyring, KeyringError};
 use crate::verify::pepper::{self, PepperError, Source};
@@ -156,8 +157,10 @@ impl Opened {
         let (key, clock) = (self.audit_key.clone(), Arc::clone(&self.clock));
         let keys = audit_key::FileKeys::new(key, Arc::clone(&self.store), clock);
         let decisions = decisions::FileDecisions(self.data_dir.clone());
+        // An opened store is brought up to date.
+        let schema_version = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
         let backend = backend.with_trail_keys(Arc::new(keys)).with_decisions(Arc::new(decisions));
-        backend.with_subject_key(self.subject_key.clone())
+        backend.with_schema_version(schema_version).with_subject_key(self.subject_key.clone())
     }
 }
 

@@ -89,8 +89,12 @@ impl Signer {
     /// Signs how far a trail goes.
     pub fn checkpoint(&self, beginning: [u8; 16], sequence: u64, head: Hash, at_ms: i64) -> Checkpoint {
         let message = Checkpoint::message(&beginning, sequence, &head, at_ms, &self.key);
-        let signature = self.pair.sign(&message).as_ref().try_into().unwrap_or([0; 64]);
-        Checkpoint { beginning, sequence, head, at_ms, key: self.key, signature }
+        Checkpoint { beginning, sequence, head, at_ms, key: self.key, signature: self.sign(&message) }
+    }
+
+    /// Signs a text that begins with the domain it is for, which is no checkpoint's.
+    pub fn sign(&self, text: &[u8]) -> [u8; 64] {
+        self.pair.sign(text).as_ref().try_into().unwrap_or([0; 64])
     }
 }
 

@@ -6,4 +6,5 @@ pub mod checkpoint;
 pub mod decisions;
 pub mod key;
 pub mod lines;
+pub mod report;
 pub mod verify;

@@ -14,6 +14,7 @@
 
 pub mod attempt;
 pub mod cache;
+pub mod claims;
 pub mod denied;
 pub mod entry;
 pub mod explain;

@@ -115,7 +115,7 @@ pub(super) struct VerifyArgs {
     public_key: Option<PublicKey>,
 }
 
-fn public_key(text: &str) -> Result<PublicKey, &'static str> {
+pub(super) fn public_key(text: &str) -> Result<PublicKey, &'static str> {
     hex::array(text).ok_or("64 hexadecimal digits")
 }
 

@@ -6,6 +6,7 @@
 mod apps;
 mod audit;
 mod authenticate;
+mod checklist;
 mod client;
 mod config;
 mod context;
@@ -87,6 +88,8 @@ enum Command {
     /// The audit trail: list, verify, export, sign
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// The five claims that an auditor asks for, judged for every key in force; exits with 1 unless all hold
+    Checklist(checklist::ChecklistArgs),
     /// Put a backup in the store's place; refuses while anything uses the store
     Restore(store::RestoreArgs),
     /// The schema of the store
@@ -173,6 +176,7 @@ fn dispatch(cli: Cli) -> Outcome {
             store::back_up(&context, &args)
         }
         Command::Audit(command) => audit::run(&context, command),
+        Command::Checklist(args) => checklist::run(&context, args),
         Command::Restore(args) => {
             context.local("restore")?;
             store::put_back(&context, &args)
@@ -240,6 +244,7 @@ mod tests {
             "key explain --llm-id 3",
             "key set 0000000000000000000001 --label new --no-scopes --no-expiry",
             "key revoke 0000000000000000000001 --reason key_compromise",
+            "checklist --sample 5 --output json",
             "authenticate --llm-id 3 --output json",
             "authenticate --llm-id 3 --llm-slug s --remote-addr 192.0.2.1 --namespace ns",
             "serve --listen 127.0.0.1:7443",

@@ -97,5 +97,10 @@ fn text(value: &Value) -> String {
         }
         other => other.to_string(),
     };
-    raw.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    plain(&raw)
+}
+
+/// A text that moves no terminal.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

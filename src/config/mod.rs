@@ -8,6 +8,7 @@ pub mod env;
 pub mod file;
 pub mod host;
 mod kind;
+mod setting;
 pub mod table;
 pub mod typed;
 

@@ -177,6 +177,8 @@ actions! {
     AuditKeyChanged = "audit.key_changed";
     /// The beginning of the trail was given up, up to a checkpoint.
     AuditPruned = "audit.pruned";
+    /// The validation checklist was run.
+    ChecklistRun = "checklist.run";
 }
 
 /// Who did it, as far as we know.
@@ -273,6 +275,8 @@ detail_keys! {
     Apps = "apps";
     /// Whether the thing is active after the change.
     Active = "active";
+    /// Credentials that the checklist judged.
+    Checked = "checked";
     /// How many.
     Count = "count";
     /// Whether a key is a honey key.
@@ -281,6 +285,8 @@ detail_keys! {
     Environment = "environment";
     /// When a credential expires, milliseconds since the epoch.
     ExpiresAt = "expires_at_ms";
+    /// Credentials of which a claim of the checklist does not hold.
+    Failed = "failed";
     /// The fields that were changed, comma-separated names.
     Fields = "fields";
     /// Apps of the host that are not listed as unclaimed any more, comma-separated ids.
@@ -293,8 +299,12 @@ detail_keys! {
     Llms = "llms";
     /// A label or name.
     Name = "name";
+    /// How the checklist ended: `pass`, `fail` or `not_checked`.
+    Outcome = "outcome";
     /// The fingerprint of a pepper.
     PepperFingerprint = "pepper_fingerprint";
+    /// Credentials in force that the checklist found.
+    Population = "population";
     /// The public half of a key that signs the trail, hexadecimal.
     PublicKey = "public_key";
     /// Why a credential was revoked.

@@ -8,7 +8,7 @@ use tonic_types::StatusExt as _;
 use crate::desk::{ACME, AdminServer, OTHER_TENANT, operator, store};
 use crate::raw;
 use crate::support::{APP, USER, run};
-use crate::walk::link;
+use crate::table::link;
 
 /// What a status says, with the id that was asked for taken out.
 fn without(status: &Status, id: &str) -> (Code, String) {

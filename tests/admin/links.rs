@@ -6,7 +6,7 @@ use tonic_types::StatusExt as _;
 
 use crate::desk::{ACME, AdminServer, Rpc, operator, store};
 use crate::support::{APP, USER, run, sleep_ms};
-use crate::walk::link;
+use crate::table::link;
 
 const ISSUER: &str = "https://id.example/realms/acme";
 

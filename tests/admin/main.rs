@@ -21,6 +21,7 @@ mod foreign;
 mod links;
 mod raw;
 mod streams;
+mod table;
 mod tls;
 mod urgent;
 mod walk;

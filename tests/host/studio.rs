@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::schema::violation;
-use crate::support::{APP, Key, LLM, OTHER_APP, Setup, TENANT, TestHost, TestStore, USER, run};
+use crate::support::{APP, Key, LLM, OTHER_APP, Setup, TENANT, TestHost, TestStore, USER, run, sleep_ms};
 
 const CLOSED: &[&str] = &["health", "get_metrics", "describe", "get_caller", "list_tenants"];
 
@@ -279,6 +279,74 @@ fn r18_wrong_tokens_read_alike_and_after_ten_a_right_one_is_not_looked_at() {
 }
 
 #[test]
+fn r18_the_page_runs_the_checklist_on_a_sample_of_its_tenants_and_says_so() {
+    run(60, async {
+        let store = two_tenants();
+        let (mine, theirs) = (store.issue(OTHER_APP, USER), store.issue_for("globex", 20, 21, &[]));
+        store.issue(APP, USER);
+        store.set_app_active(OTHER_APP, false);
+        let host = TestHost::start(page(&store, "acme", "auditor")).await;
+        let begun = std::time::Instant::now();
+        let answer = ask(&host, "run_checklist", json!({})).await;
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "the host holds a lock: {:?}", begun.elapsed());
+        let report = &answer["report"];
+        assert_eq!((&report["tenants"], &report["population"]), (&json!(["acme"]), &json!(2)), "{answer}");
+        assert_eq!((&report["sample"], &report["host_runtime"]), (&json!(200), &json!("studio")));
+        assert_eq!((&report["status"], &report["run_by"]), (&json!("fail"), &json!("studio")));
+        assert_eq!(report["claims"][0]["offenders"][0]["credential_id"], mine.id, "{answer}");
+        assert!(!answer.to_string().contains(&theirs.id), "{answer}");
+        let says = answer["says"].as_str().unwrap();
+        assert!(says.contains("sample") && says.contains("among all 2 in force"), "{says}");
+        // Kept as it is, it verifies anywhere.
+        let file = store.data.with_file_name("report.json");
+        std::fs::write(&file, answer["file"].as_str().unwrap()).unwrap();
+        let told = store.ok(&["checklist", "--verify", file.to_str().unwrap(), "--output", "json"]);
+        assert_eq!(serde_json::from_str::<Value>(&told).unwrap()["genuine"], true);
+        assert_eq!(refusal(&host, "run_checklist", json!({ "tenant": "globex" })).await, "NOT_FOUND");
+        assert_eq!(refusal(&host, "run_checklist", json!({ "sample": 201 })).await, "INVALID");
+        let session = raised(&host, &store.operator_token).await;
+        let all = ask(&host, "run_checklist", json!({ "session": session, "sample": 3 })).await;
+        assert_eq!((&all["report"]["population"], &all["report"]["checked"]), (&json!(3), &json!(3)), "{all}");
+        host.unload().await;
+    });
+}
+
+#[test]
+fn v1_v3_the_checklist_is_about_apps_as_the_host_has_them() {
+    run(60, async {
+        let store = two_tenants();
+        let (mine, other) = (store.issue(APP, USER), store.issue(OTHER_APP, USER));
+        let setup = page(&store, "acme", "auditor").env("LATCHKEY_DIRECTORY__TTL_SECONDS", "1");
+        let host = TestHost::start(setup).await;
+        let checked = async || ask(&host, "run_checklist", json!({})).await["report"].clone();
+        let failing = |report: &Value| -> Vec<(Value, Value, Value)> {
+            let claims = report["claims"].as_array().unwrap().iter().filter(|claim| claim["status"] == "fail");
+            let first = |claim: &Value| claim["offenders"][0].clone();
+            claims.map(|c| (c["id"].clone(), first(c)["credential_id"].clone(), first(c)["reason"].clone())).collect()
+        };
+        let report = checked().await;
+        assert_eq!((&report["status"], &report["directory"]), (&json!("pass"), &json!("studio")), "{report}");
+        assert!(host.fakes.called("GetApp") >= 2, "it is the host that was asked");
+        host.fakes.change(OTHER_APP, |app| app.active = false);
+        sleep_ms(1_500).await;
+        let report = checked().await;
+        assert_eq!(failing(&report), [(json!("V1"), json!(other.id), json!("app_inactive"))], "{report}");
+        host.fakes.change(OTHER_APP, |app| app.active = true);
+        host.fakes.change(APP, |app| app.name = String::new());
+        sleep_ms(1_500).await;
+        let report = checked().await;
+        assert_eq!(failing(&report), [(json!("V3"), json!(mine.id), json!("app_incomplete"))], "{report}");
+        // What cannot be known does not hold.
+        host.fakes.fail(tonic::Code::Unavailable, "gone");
+        sleep_ms(1_500).await;
+        let report = checked().await;
+        assert_eq!(failing(&report).len(), 5, "{report}");
+        assert!(failing(&report).iter().all(|(_, _, reason)| reason == "directory_unavailable"), "{report}");
+        host.unload().await;
+    });
+}
+
+#[test]
 fn what_describe_shows_is_what_is_taken_and_answered() {
     run(60, async {
         let store = two_tenants();
@@ -328,6 +396,7 @@ fn what_describe_shows_is_what_is_taken_and_answered() {
             ("revoke_credential", by_id),
             ("list_audit_events", json!({})),
             ("list_operators", json!({ "session": session })),
+            ("run_checklist", json!({ "tenant": TENANT, "sample": 5 })),
             ("lower", json!({ "session": session })),
         ] {
             let described = method(name);

@@ -362,6 +362,17 @@ fn recorded() -> Vec<Use> {
                         forge it is to change that place, whatever can be signed.",
         },
         Use {
+            purpose: "Signed reports of the checklist",
+            algorithm: "Ed25519 (RFC 8032) over the report as it stands in its file".to_owned(),
+            key: "as of the checkpoints".to_owned(),
+            domains: &["latchkey checklist v1"],
+            crates: &["aws_lc_rs"],
+            files: &["src/audit/report.rs", "src/audit/key.rs"],
+            quantum: Quantum::FallsLater,
+            migration: "A report has its version and names its algorithm. The next would carry ML-DSA (FIPS 204) beside Ed25519. What an old one \
+                        said stands in the trail as well (`checklist.run`), under anchors that were kept elsewhere.",
+        },
+        Use {
             purpose: "The chain of the decision log",
             algorithm: "SHA-256 over the hash before and the row".to_owned(),
             key: "none".to_owned(),

@@ -8,6 +8,7 @@
 
 mod apps;
 mod audit;
+mod checklist;
 pub mod convert;
 mod credentials;
 mod door;
@@ -109,7 +110,8 @@ asks! {
     with CreateTenantRequest UpdateTenantRequest SuspendTenantRequest ResumeTenantRequest CreateAppRequest UpdateAppRequest
         DeleteAppRequest CreateUserRequest UpdateUserRequest DeleteUserRequest IssueCredentialRequest
         UpdateCredentialRequest RotateCredentialRequest RevokeCredentialRequest CreateOperatorRequest
-        RevokeOperatorRequest RotateAuditKeyRequest PruneAuditTrailRequest ImportOptions CreateLinkRequest DeleteLinkRequest;
+        RevokeOperatorRequest RotateAuditKeyRequest PruneAuditTrailRequest RunChecklistRequest ImportOptions
+        CreateLinkRequest DeleteLinkRequest;
     without GetHealthRequest GetCallerRequest GetTenantRequest ListTenantsRequest GetAppRequest ListAppsRequest
         GetUserRequest ListUsersRequest GetCredentialRequest ListCredentialsRequest ExplainCredentialRequest
         TestCredentialRequest ExportCredentialsRequest GetOperatorRequest ListOperatorsRequest ListAuditEventsRequest
@@ -264,6 +266,7 @@ macro_rules! service {
             "export_credentials",
             "stream_audit_events",
             "export_audit_trail",
+            "run_checklist",
             $(stringify!($name),)+
             $(stringify!($taking),)+
         ];
@@ -274,6 +277,7 @@ macro_rules! service {
             type ExportCredentialsStream = Stream<pb::ExportCredentialsResponse>;
             type StreamAuditEventsStream = Stream<pb::AuditEvent>;
             type ExportAuditTrailStream = Stream<pb::ExportAuditTrailResponse>;
+            type RunChecklistStream = Stream<pb::RunChecklistResponse>;
 
             async fn import_credentials(
                 &self,
@@ -298,6 +302,12 @@ macro_rules! service {
                 request: Request<pb::ExportAuditTrailRequest>,
             ) -> Result<Response<Self::ExportAuditTrailStream>, Status> {
                 self.exporting_trail(request)
+            }
+            async fn run_checklist(
+                &self,
+                request: Request<pb::RunChecklistRequest>,
+            ) -> Result<Response<Self::RunChecklistStream>, Status> {
+                self.checking(request)
             }
             $(async fn $name(&self, request: Request<pb::$request>) -> Result<Response<pb::$response>, Status> {
                 self.unary(stringify!($name), request, $run).await

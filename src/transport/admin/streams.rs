@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::admin::audit_log::EventFilter;
 use crate::admin::{Admin, AdminError, AdminResult, Caller};
 use crate::pb::admin::v1 as pb;
-use crate::transport::admin::{AdminRpc, Asks, audit, convert, identify, import};
+use crate::transport::admin::{AdminRpc, Asks, audit, checklist, convert, identify, import};
 
 /// An answer in pieces.
 pub type Stream<T> = Pin<Box<dyn tokio_stream::Stream<Item = Result<T, Status>> + Send>>;
@@ -21,7 +21,7 @@ pub type Stream<T> = Pin<Box<dyn tokio_stream::Stream<Item = Result<T, Status>> 
 const WAITING: usize = 16;
 /// How often a trail that is followed is looked at.
 const LOOK: Duration = Duration::from_millis(250);
-/// Imports and exports at once.
+/// Imports, exports and checklists at once.
 pub(super) const LONG_CALLS: usize = 8;
 /// Events sent at once.
 const EVENTS: usize = 500;
@@ -65,6 +65,15 @@ impl AdminRpc {
         const METHOD: &str = "export_audit_trail";
         let caller = identify::known(&request)?;
         self.stream(METHOD, caller, request.into_inner(), |admin, _, send| audit::export(admin, send))
+    }
+
+    pub(super) fn checking(
+        &self,
+        request: Request<pb::RunChecklistRequest>,
+    ) -> Result<Response<Stream<pb::RunChecklistResponse>>, Status> {
+        const METHOD: &str = "run_checklist";
+        let caller = identify::known(&request)?;
+        self.stream(METHOD, caller, request.into_inner(), checklist::run)
     }
 
     pub(super) async fn following(

@@ -18,7 +18,7 @@ use crate::transport::admin::pages::{Pages, StudioSettings, Text, Way, closed};
 use crate::transport::admin::status::ErrorView;
 use crate::transport::admin::urgent::About;
 use crate::transport::admin::views::{AppView, KeyView, TenantView};
-use crate::transport::admin::{Desk, apps, audit, credentials, links, operators, tenants, users};
+use crate::transport::admin::{Desk, apps, audit, checklist, credentials, links, operators, tenants, users};
 
 /// Which page has a method.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -152,6 +152,7 @@ uses! {
     UpdateCredential "update_credential": UpdateInput => KeyView = credentials::update;
     ListEvents "list_audit_events": EventsInput => output::EventsOutput = audit::list;
     ListOperators "list_operators": OperatorsInput => output::OperatorsOutput = operators::list;
+    RunChecklist "run_checklist": ChecklistInput => checklist::ChecklistView = checklist::run_on_page;
     OwnApps "list_apps": OwnAppsInput => output::OwnAppsOutput = apps::list;
     OwnCredentials "list_credentials": OwnCredentialsInput => output::OwnCredentialsOutput = credentials::list;
     OwnCredential "get_credential": OwnCredentialInput => output::OwnKey = credentials::get;
@@ -262,6 +263,11 @@ static STUDIO: &[Method] = &[
         None,
     ),
     method::<ListOperators>("A page of operators.", "{}", None),
+    method::<RunChecklist>(
+        "Judges the five claims of the validation checklist for a few credentials chosen by chance, within two seconds.",
+        r#"{"tenant":"acme","sample":50}"#,
+        None,
+    ),
     plain::<input::RaiseInput, output::RaisedOutput>(
         "raise",
         "Acts for an operator from now on, for five minutes, as an issuer at most: later calls send the answered `session`.",

@@ -290,6 +290,21 @@ inputs! {
         Ok(pb::ListAuditEventsRequest { filter, page_size, page_token, after })
     };
 
+    /// A run of the validation checklist.
+    ChecklistInput in session {
+        /// The slug of a tenant; without it all that are the page's.
+        #[serde(default)]
+        tenant: String,
+        /// How many credentials, chosen by chance; 200 at most, and where nothing is said.
+        #[serde(default)]
+        sample: u32,
+        /// Ties the trail's event to one's own request.
+        #[serde(default)]
+        request_id: String,
+    } => RunChecklistRequest |this, _place| {
+        Ok(pb::RunChecklistRequest { sample: this.sample, tenant: this.tenant, request_id: this.request_id })
+    };
+
     /// A page of operators.
     OperatorsInput by page_size page_token in session {} => ListOperatorsRequest |this, _place| {
         Ok(pb::ListOperatorsRequest { page_size: this.page_size.into(), page_token: this.page_token })
