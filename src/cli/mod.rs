@@ -10,6 +10,7 @@ mod client;
 mod config;
 mod context;
 pub mod demo;
+mod doctor;
 mod explain;
 mod import;
 mod init;
@@ -92,8 +93,8 @@ enum Command {
     /// The schema of the store
     #[command(subcommand)]
     Migrate(store::MigrateCommand),
-    /// What is wrong with the store and this machine, and what to do about it
-    Doctor(store::DoctorArgs),
+    /// What is wrong with the store, this machine and its host, and what to do about it
+    Doctor(doctor::DoctorArgs),
     /// The configuration: a commented file, a check
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -183,7 +184,7 @@ fn dispatch(cli: Cli) -> Outcome {
         }
         Command::Doctor(args) => {
             context.local("doctor")?;
-            store::doctor(&context, &args)
+            doctor::run(&context, &args)
         }
         Command::Config(command) => config::run(&context, &command),
         Command::Completions { shell } => {
