@@ -22,6 +22,9 @@ pub(super) struct DoctorArgs {
     /// JSON of the host's REST API: its plugins, its LLMs with their plugins, its Apps; - is stdin; may be repeated
     #[arg(long, value_name = "FILE")]
     host_export: Vec<PathBuf>,
+    /// These lists are all there is: for exports that do not say how long they are
+    #[arg(long, requires = "host_export")]
+    host_complete: bool,
     /// The plugin's command as it is registered with the host; may be repeated
     #[arg(long, value_name = "COMMAND")]
     plugin_command: Vec<String>,
@@ -58,6 +61,7 @@ pub(super) fn run(context: &Context, args: &DoctorArgs) -> Outcome {
             .iter()
             .map(|path| Ok((path.display().to_string(), read(path)?)))
             .collect::<Result<_, Failure>>()?,
+        complete: args.host_complete,
         commands: args.plugin_command.clone(),
         kind: args.host_kind.map(|kind| match kind {
             Kind::Hub => HostKind::Hub,
@@ -71,7 +75,7 @@ pub(super) fn run(context: &Context, args: &DoctorArgs) -> Outcome {
     for Finding { check, verdict, text, remedy } in findings {
         // A person reads both as one; a script gets each by its name.
         let (text, remedy) = match remedy {
-            Some(remedy) if !context.json() => (format!("{text}: {remedy}"), None),
+            Some(remedy) if !context.json() => (format!("{text} → {remedy}"), None),
             remedy => (text, remedy),
         };
         listing.add(&FindingView { check, verdict: verdict.as_str(), text, remedy });

@@ -31,6 +31,8 @@ pub struct Given {
     pub exports: Vec<(String, Vec<u8>)>,
     /// Commands of the plugin, as they are registered.
     pub commands: Vec<String>,
+    /// Whether they say that these lists are all there is, where the host does not say how long they are.
+    pub complete: bool,
     /// Which hosts there are, if they said.
     pub kind: Option<HostKind>,
     /// Whether `directory.source` is `host` on this machine.
@@ -58,7 +60,7 @@ pub fn examine(given: &Given, in_full: bool) -> Vec<Finding> {
     };
     let mut found = Vec::new();
     if given.is_nothing() {
-        let how = "give --host-export FILE, --plugin-command COMMAND, --host-kind KIND; -v lists what is unknown (docs/HOSTS.md)";
+        let how = "give --host-export FILE, --plugin-command COMMAND, --host-kind KIND (docs/HOSTS.md); -v says what is unknown";
         found.push(finding("host", (Verdict::Unknown, "the host was not looked at".to_owned(), how.to_owned())));
         if !in_full {
             return found;

@@ -88,6 +88,20 @@ pub(super) struct App {
     credential: Option<u32>,
 }
 
+/// How many there are according to the host, and on how many pages, where it says so.
+#[derive(Clone, Copy, Default, Debug)]
+struct Total {
+    count: Option<u64>,
+    pages: Option<u64>,
+}
+
+impl Total {
+    /// The largest that was said.
+    fn and(self, other: Self) -> Self {
+        Self { count: self.count.max(other.count), pages: self.pages.max(other.pages) }
+    }
+}
+
 /// All that was read.
 #[derive(Default, Debug)]
 pub(super) struct Export {
@@ -99,32 +113,43 @@ pub(super) struct Export {
     pub(super) odd_apps: BTreeSet<String>,
     /// Objects of which nobody can tell what they are.
     pub(super) strange: usize,
-    /// How many there are according to the host, and on how many pages.
-    totals: BTreeMap<Kind, (u64, u64)>,
-    pages: BTreeMap<Kind, u64>,
+    totals: BTreeMap<Kind, Total>,
+    documents: BTreeMap<Kind, u64>,
 }
 
 impl Export {
-    /// Adds a document, or several one after the other.
+    /// Adds a document, or several one after the other, each with the header of its HTTP answer or without.
     pub(super) fn read(&mut self, text: &[u8]) -> Result<(), serde_json::Error> {
-        for node in serde_json::Deserializer::from_slice(text).into_iter() {
-            if let Some(kind) = self.walk(&node?, None) {
-                *self.pages.entry(kind).or_default() += 1;
+        let mut rest = text.trim_ascii_start();
+        while !rest.is_empty() {
+            let (header, body) = header(rest);
+            let mut documents = serde_json::Deserializer::from_slice(body).into_iter();
+            if let Some(node) = documents.next().transpose()?
+                && let Some(kind) = self.walk(&node, None)
+            {
+                *self.documents.entry(kind).or_default() += 1;
+                let total = self.totals.entry(kind).or_default();
+                *total = total.and(header);
             }
+            rest = body.get(documents.byte_offset()..).unwrap_or_default().trim_ascii_start();
         }
         Ok(())
     }
 
-    /// Whether the host says that there are more than were given.
-    pub(super) fn is_part(&self, kind: Kind) -> bool {
+    /// Whether all there are were given: the host said how many, or the operator says that these are all.
+    pub(super) fn is_whole(&self, kind: Kind, assured: bool) -> bool {
         let have = match kind {
             Kind::Plugin => self.plugins.len(),
             Kind::Llm => self.llms.len(),
             Kind::App => self.apps.len() + self.odd_apps.len(),
             Kind::Credential => self.credentials.len(),
         };
-        let (total, pages) = self.totals.get(&kind).copied().unwrap_or_default();
-        total > have as u64 || pages > self.pages.get(&kind).copied().unwrap_or_default()
+        match self.totals.get(&kind).copied().unwrap_or_default() {
+            Total { count: Some(count), .. } => have as u64 >= count,
+            Total { pages: Some(pages), .. } => self.documents.get(&kind).is_some_and(|seen| *seen >= pages),
+            // Of a list that was forgotten nobody says that it is whole.
+            Total { count: None, pages: None } => assured && have > 0,
+        }
     }
 
     /// Whether an App can be used with a secret of the host's own.
@@ -157,11 +182,11 @@ impl Export {
             }
         }
         let about = ["meta", "pagination"].iter().find_map(|name| members.get(name)?.members()).unwrap_or(members);
-        let number = |names: &[&str]| names.iter().find_map(|name| about.get(name)?.number()).unwrap_or(0);
+        let number = |names: &[&str]| names.iter().find_map(|name| about.get(name)?.number());
         if let Some(kind) = found {
-            let (total, pages) = self.totals.entry(kind).or_default();
-            *total = (*total).max(number(&["total_count", "total"]));
-            *pages = (*pages).max(number(&["total_pages"]));
+            let said = Total { count: number(&["total_count", "total"]), pages: number(&["total_pages"]) };
+            let total = self.totals.entry(kind).or_default();
+            *total = total.and(said);
         } else if !members.keys().any(|name| *name == "data" || Kind::named(name).is_some()) {
             self.strange += 1;
         }
@@ -254,6 +279,27 @@ impl Export {
             app.built_in = built_in;
         }
     }
+}
+
+/// What the header of an HTTP answer says of how many there are (Studio says it nowhere else), and what follows it.
+fn header(text: &[u8]) -> (Total, &[u8]) {
+    let mut total = Total::default();
+    if !text.starts_with(b"HTTP/") {
+        return (total, text);
+    }
+    let mut rest = text;
+    while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        let (line, after) = rest.split_at(end + 1);
+        rest = after;
+        let line = String::from_utf8_lossy(line.trim_ascii());
+        match line.split_once(':').map(|(name, value)| (name.to_ascii_lowercase(), value.trim().parse().ok())) {
+            Some((name, value)) if name == "x-total-count" => total.count = value,
+            Some((name, value)) if name == "x-total-pages" => total.pages = value,
+            _ if line.is_empty() => break,
+            _ => {}
+        }
+    }
+    (total, rest)
 }
 
 /// What is said later counts, what is not said changes nothing.

@@ -29,7 +29,6 @@ fn a_plugin_is_the_same_in_every_wrapping() {
         assert_eq!((plugin.has("pre_auth"), plugin.has("agent")), (Some(true), Some(false)));
         assert_eq!((plugin.active, plugin.approved), (Some(true), Some(false)));
         assert!(plugin.scopes.as_ref().unwrap().contains("apps.read") && export.strange == 0);
-        assert!(!export.is_part(Kind::Plugin));
     }
 }
 
@@ -78,17 +77,24 @@ fn whether_an_app_has_an_active_secret_is_read_and_the_secret_is_not() {
 }
 
 #[test]
-fn a_part_of_a_list_is_known_to_be_one() {
-    let page = |total: u32, pages: u32| {
-        format!(
-            r#"{{"data":[{{"type":"apps","id":"7","attributes":{{}}}}],"meta":{{"total_count":{total},"total_pages":{pages}}}}}"#
-        )
+fn a_list_is_whole_only_if_somebody_says_so_and_it_is() {
+    let page = |id: u32, meta: &str| {
+        format!(r#"{{"data":[{{"type":"apps","id":"{id}","attributes":{{}}}}],"meta":{{{meta}}}}}"#)
     };
-    assert!(export(&[&page(2, 2)]).is_part(Kind::App) && export(&[&page(0, 2)]).is_part(Kind::App));
-    assert!(!export(&[&page(1, 1)]).is_part(Kind::App) && !export(&["[]"]).is_part(Kind::App));
-    let second = page(2, 2).replacen("\"7\"", "\"8\"", 1);
-    assert!(!export(&[&page(2, 2), &second]).is_part(Kind::App), "both pages");
-    assert!(!export(&[&format!("{}\n{second}", page(2, 2))]).is_part(Kind::App), "one after the other");
+    let whole = |texts: &[&str], assured| export(texts).is_whole(Kind::App, assured);
+    let one_of = |total: u32| page(7, &format!(r#""total_count":{total}"#));
+    assert!(whole(&[&one_of(1)], false) && !whole(&[&one_of(2)], false) && !whole(&[&one_of(2)], true));
+    let bare = page(7, "");
+    assert!(!whole(&[&bare], false) && whole(&[&bare], true), "nobody says so but the operator");
+    assert!(!whole(&["[]"], false) && !whole(&["[]"], true), "nothing may be a list that was forgotten");
+    let (first, second) = (page(7, r#""total_pages":2"#), page(8, r#""total_pages":2"#));
+    assert!(!whole(&[&first], true) && whole(&[&first, &second], false));
+    assert!(whole(&[&format!("{first}\n{second}")], false), "one after the other");
+    let answer = |id: u32, total: u32| {
+        format!("HTTP/2 200\r\ncontent-type: application/json\r\nX-Total-Count: {total}\r\n\r\n{}", page(id, ""))
+    };
+    assert!(whole(&[&answer(7, 1)], false) && !whole(&[&answer(7, 2)], true));
+    assert!(whole(&[&[answer(7, 2), answer(8, 2)].concat()], false), "as curl -i prints them");
 }
 
 #[test]
@@ -100,5 +106,7 @@ fn ids_that_are_none_and_objects_that_are_nothing_are_counted() {
     assert_eq!(export.odd_apps.len(), 5);
     assert_eq!(export.strange, 2);
     assert!(Export::default().read(b"{").is_err() && Export::default().read(b"[] {").is_err());
-    assert_eq!(Export::default().read(b"3").ok(), Some(()));
+    for text in ["3", "", "HTTP/2 204\r\n\r\n", "HTTP/1.1 200 OK\n\n[]\n"] {
+        assert!(Export::default().read(text.as_bytes()).is_ok(), "{text}");
+    }
 }

@@ -45,8 +45,7 @@ fn said(verdict: Verdict, seen: impl Into<String>, remedy: impl Into<String>) ->
     vec![(verdict, seen.into(), remedy.into())]
 }
 
-const LINKS: &str = "give the LLMs with their plugins (GET /api/v1/llms, and /api/v1/llms/ID/plugins for each, as in docs/HOSTS.md) \
-                     and the plugins (GET /api/v1/plugins), all pages";
+const LINKS: &str = "give all LLMs, their plugins, and how many LLMs there are (docs/HOSTS.md, or --host-complete)";
 
 fn plugin(view: &View<'_>) -> Vec<Said> {
     let ours = view.ours();
@@ -85,8 +84,7 @@ fn plugin(view: &View<'_>) -> Vec<Said> {
 }
 
 fn built_in_secrets(view: &View<'_>) -> Vec<Said> {
-    let (export, how) =
-        (view.export, "give the Apps with their credentials (GET /api/v1/apps, /api/v1/credentials), all pages");
+    let export = view.export;
     let of = |wanted: BuiltIn| -> Vec<String> {
         let all = export.apps.iter().filter(|(_, app)| export.built_in(app) == wanted);
         all.map(|(id, app): (&u32, &App)| label(*id, app.name.as_ref())).collect()
@@ -96,7 +94,7 @@ fn built_in_secrets(view: &View<'_>) -> Vec<Said> {
         let bare =
             view.with_hook("auth").into_iter().filter(|(_, _, plugins, complete)| *complete && plugins.is_empty());
         let bare: Vec<String> = bare.map(|(id, llm, ..)| label(id, llm.name.as_ref())).collect();
-        let remedy = "deactivate them (App, credential), then push the configuration; keep one only where /tools or /datasource need it";
+        let remedy = "deactivate them (POST /api/v1/apps/ID/deactivate-credential), then push; keep one only where /tools or /datasource need it";
         let apps = listed(active);
         return if bare.is_empty() {
             let seen = format!(
@@ -112,20 +110,19 @@ fn built_in_secrets(view: &View<'_>) -> Vec<Said> {
             said(Verdict::Problem, seen, format!("link the plugin to these LLMs, or {remedy}"))
         };
     }
-    if export.apps.is_empty() || !unknown.is_empty() || export.is_part(Kind::App) {
-        let seen = if unknown.is_empty() {
-            "whether Apps have active secrets of the host's own, which are taken wherever no auth plugin is asked"
-                .to_owned()
-        } else {
-            format!("whether Apps {} have active secrets of the host's own", listed(unknown))
-        };
+    let how = "give all Apps, their credentials, and how many Apps there are (docs/HOSTS.md, or --host-complete)";
+    if !unknown.is_empty() {
+        let seen = format!("whether Apps {} have active secrets of the host's own", listed(unknown));
         return said(Verdict::Unknown, seen, how);
     }
-    said(
-        Verdict::Good,
-        format!("none of the {} Apps given has an active secret of the host's own", export.apps.len()),
-        "",
-    )
+    if !view.is_whole(Kind::App) {
+        let seen = format!(
+            "none of the {} Apps given has an active secret of the host's own; whether these are all, nobody said",
+            export.apps.len()
+        );
+        return said(Verdict::Unknown, seen, how);
+    }
+    said(Verdict::Good, format!("none of the {} Apps has an active secret of the host's own", export.apps.len()), "")
 }
 
 fn two_auth_plugins(view: &View<'_>) -> Vec<Said> {
@@ -135,7 +132,7 @@ fn two_auth_plugins(view: &View<'_>) -> Vec<Said> {
             format!("several auth plugins on one LLM, where every request fails: {}", listed(crowded)),
             "leave one auth plugin on each LLM, then push the configuration",
         ),
-        (_, true) => said(Verdict::Good, "no LLM given has two auth plugins", ""),
+        (_, true) => said(Verdict::Good, "no LLM has two auth plugins", ""),
         _ => said(Verdict::Unknown, "whether an LLM has two auth plugins, where every request fails", LINKS),
     }
 }
@@ -150,7 +147,7 @@ fn pre_auth_chain(view: &View<'_>) -> Vec<Said> {
             ),
             "this one never modifies: take the hook from the others, or order them so that only the last modifies; edges keep no order",
         ),
-        (_, true) => said(Verdict::Good, "no LLM given has two pre_auth plugins", ""),
+        (_, true) => said(Verdict::Good, "no LLM has two pre_auth plugins", ""),
         _ => said(Verdict::Unknown, "whether a pre_auth plugin that modifies requests runs before another", LINKS),
     }
 }
@@ -164,8 +161,7 @@ fn several_llms(view: &View<'_>) -> Vec<Said> {
         linked.entry(plugin).or_default().push(llm);
     }
     linked.retain(|_, llms| llms.len() > 1);
-    let complete =
-        !llms.is_empty() && llms.values().all(|llm| llm.plugins.is_some()) && !view.export.is_part(Kind::Llm);
+    let complete = !llms.is_empty() && llms.values().all(|llm| llm.plugins.is_some()) && view.is_whole(Kind::Llm);
     if !linked.is_empty() {
         let plugins: Vec<u32> = linked.keys().copied().collect();
         return said(
@@ -178,7 +174,7 @@ fn several_llms(view: &View<'_>) -> Vec<Said> {
         );
     }
     if complete {
-        said(Verdict::Good, "no plugin given is linked to two LLMs", "")
+        said(Verdict::Good, "no plugin is linked to two LLMs", "")
     } else {
         said(Verdict::Unknown, "whether a plugin is linked to two LLMs, which may stop the sync of edges", LINKS)
     }
@@ -197,11 +193,11 @@ fn app_one(view: &View<'_>) -> Vec<Said> {
             label(1, app.name.as_ref())
         );
         said(Verdict::Warning, seen, "keep App 1 without LLMs, budget and members, or inactive, and claim it for no tenant")
-    } else if export.apps.is_empty() || export.is_part(Kind::App) {
+    } else if !view.is_whole(Kind::App) {
         let seen = "whether there is an App 1, which the host takes for any answer that names no App. This plugin always names one";
-        said(Verdict::Unknown, seen, "give the Apps (GET /api/v1/apps), all pages; keep App 1 without LLMs and budget")
+        said(Verdict::Unknown, seen, "give all Apps, and how many there are (docs/HOSTS.md, or --host-complete); keep App 1 without LLMs and budget")
     } else {
-        said(Verdict::Good, "no App given has the id 1, which the host takes for an answer that names none", "")
+        said(Verdict::Good, "no App has the id 1, which the host takes for an answer that names none", "")
     });
     found
 }

@@ -10,7 +10,13 @@ const APP: &str = r#"{"id":7,"name":"Shop","credential":{"id":1,"active":false}}
 fn export(plugins: &[&str], llms: &[&str], apps: &[&str]) -> Given {
     let text =
         format!(r#"{{"plugins":[{}],"llms":[{}],"apps":[{}]}}"#, plugins.join(","), llms.join(","), apps.join(","));
-    Given { exports: vec![("x".to_owned(), text.into_bytes())], commands: Vec::new(), kind: None, asks_host: true }
+    Given {
+        exports: vec![("x".to_owned(), text.into_bytes())],
+        commands: Vec::new(),
+        complete: true,
+        kind: None,
+        asks_host: true,
+    }
 }
 
 fn of<'a>(found: &'a [Finding], check: &str) -> Vec<&'a Finding> {
@@ -29,19 +35,26 @@ fn expect(given: &Given, check: &str, verdict: Verdict, word: &str) {
 
 #[test]
 fn what_was_not_given_is_unknown_and_never_good() {
-    let nothing = Given { exports: Vec::new(), commands: Vec::new(), kind: None, asks_host: true };
+    let nothing = Given { exports: Vec::new(), commands: Vec::new(), complete: true, kind: None, asks_host: true };
     let short = examine(&nothing, false);
     assert_eq!(short.iter().map(|one| (one.check, one.verdict)).collect::<Vec<_>>(), [("host", Verdict::Unknown)]);
     let full = examine(&nothing, true);
     assert!(full.iter().all(|one| one.verdict == Verdict::Unknown && one.remedy.is_some()), "{full:?}");
     assert_eq!(full.len(), HAZARDS.len() + 1, "each once");
-    // An export of nothing says as little.
-    let empty = examine(&export(&[], &[], &[]), false);
+    // An export of nothing says as little, and so does one of which nobody says that it is all.
+    let unsure = |given| Given { complete: false, ..given };
+    let empty = examine(&unsure(export(&[], &[], &[])), false);
     assert!(empty.iter().skip(1).all(|one| one.verdict == Verdict::Unknown), "{empty:?}");
+    let given = unsure(export(&[PLUGIN], &[LLM], &[APP]));
+    for check in
+        ["host.built_in_secrets", "host.two_auth_plugins", "host.pre_auth_chain", "host.several_llms", "host.app_one"]
+    {
+        expect(&given, check, Verdict::Unknown, "");
+    }
 }
 
 #[test]
-fn h4_h5_h6_a_host_as_it_should_be_leaves_open_only_what_no_export_tells() {
+fn a_host_as_it_should_be_leaves_open_only_what_no_export_tells() {
     let found = examine(&export(&[PLUGIN], &[LLM], &[APP]), false);
     let open = found.iter().filter(|one| one.verdict != Verdict::Good).map(|one| one.check);
     assert_eq!(
@@ -53,7 +66,7 @@ fn h4_h5_h6_a_host_as_it_should_be_leaves_open_only_what_no_export_tells() {
 }
 
 #[test]
-fn h4_secrets_of_the_hosts_own_are_a_problem_where_an_llm_takes_them() {
+fn secrets_of_the_hosts_own_are_a_problem_where_an_llm_takes_them() {
     let active = APP.replace("false", "true");
     expect(&export(&[PLUGIN], &[LLM], &[&active]), "host.built_in_secrets", Verdict::Warning, "7 (Shop)");
     let bare = r#"{"id":4,"vendor":"v","name":"Bare","plugins":[]}"#;
@@ -67,7 +80,7 @@ fn h4_secrets_of_the_hosts_own_are_a_problem_where_an_llm_takes_them() {
 }
 
 #[test]
-fn h5_two_auth_plugins_on_an_llm() {
+fn two_auth_plugins_on_an_llm() {
     let other = r#"{"id":6,"name":"Other","hook_type":"auth","is_active":true}"#;
     let both = LLM.replace(r#"[{"id":5}]"#, r#"[{"id":5},{"id":6}]"#);
     expect(
@@ -92,7 +105,7 @@ fn h5_two_auth_plugins_on_an_llm() {
 }
 
 #[test]
-fn h6_a_plugin_on_two_llms() {
+fn a_plugin_on_two_llms() {
     let second = LLM.replacen("\"id\":3", "\"id\":4", 1);
     let given = export(&[PLUGIN], &[LLM, &second], &[]);
     expect(&given, "host.several_llms", Verdict::Warning, "5 (Latchkey)");
@@ -101,7 +114,7 @@ fn h6_a_plugin_on_two_llms() {
 }
 
 #[test]
-fn h1_an_app_one_is_named_and_ids_that_are_none() {
+fn an_app_one_is_named_and_ids_that_are_none() {
     let one = APP.replacen('7', "1", 1);
     expect(&export(&[], &[], &[&one]), "host.app_one", Verdict::Warning, "1 (Shop)");
     expect(&export(&[], &[], &[r#"{"id":"shop"}"#]), "host.app_one", Verdict::Problem, "shop");

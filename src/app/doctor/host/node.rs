@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn h20_only_what_is_on_the_list_is_read() {
+    fn only_what_is_on_the_list_is_read() {
         let text = r#"{"ID": 7, "api_key": "CANARY", "config": {"name": "CANARY"}, "credential": {"id": 1, "key_id": "CANARY",
             "secret": "CANARY", "active": true}, "attributes": [{"name": "x", "metadata": {"id": "CANARY"}}], "id2": -1}"#;
         let node: Node = serde_json::from_str(text).unwrap();

@@ -31,6 +31,11 @@ pub(super) fn listed(mut labels: Vec<String>) -> String {
 }
 
 impl<'a> View<'a> {
+    /// Whether all there are were given.
+    pub(super) fn is_whole(&self, kind: Kind) -> bool {
+        self.export.is_whole(kind, self.given.complete)
+    }
+
     /// The rows that are this program, by name or command.
     pub(super) fn ours(&self) -> Vec<(u32, &'a Plugin)> {
         let means_us = |text: &Option<String>| {
@@ -66,7 +71,7 @@ impl<'a> View<'a> {
     /// LLMs with several plugins of a hook, and whether all LLMs are known.
     pub(super) fn crowded(&self, hook: &str) -> (Vec<String>, bool) {
         let all = self.with_hook(hook);
-        let complete = !all.is_empty() && all.iter().all(|one| one.3) && !self.export.is_part(Kind::Llm);
+        let complete = !all.is_empty() && all.iter().all(|one| one.3) && self.is_whole(Kind::Llm);
         let crowded = all.iter().filter(|one| one.2.len() > 1);
         let text = |(id, llm, plugins, _): &(u32, &Llm, Vec<u32>, bool)| {
             format!("LLM {}: plugins {}", label(*id, llm.name.as_ref()), self.plugins(plugins))
