@@ -95,6 +95,7 @@ pub(super) fn rules(judge: Judge, command: &str) -> Said {
 
 type Refusal = Option<(String, String)>;
 
+#[expect(clippy::unnecessary_wraps, reason = "each rule ends with it")]
 fn refused(why: impl Into<String>, remedy: impl Into<String>) -> Refusal {
     Some((why.into(), remedy.into()))
 }
@@ -303,7 +304,7 @@ mod tests {
         let said = || file(path.to_str().unwrap());
         assert!(said().0 == Verdict::Problem && said().1.contains("No such file"), "{:?}", said());
         std::fs::write(&path, "x").unwrap();
-        let mut expect = |mode, verdict, word: &str| {
+        let expect = |mode, verdict, word: &str| {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
             assert!(said().0 == verdict && said().1.contains(word), "{mode:o}: {:?}", said());
         };

@@ -4,7 +4,9 @@ use super::*;
 
 fn export(texts: &[&str]) -> Export {
     let mut export = Export::default();
-    texts.iter().for_each(|text| export.read(text.as_bytes()).unwrap());
+    for text in texts {
+        export.read(text.as_bytes()).unwrap();
+    }
     export
 }
 

@@ -70,6 +70,13 @@ fn plugin(view: &View<'_>) -> Vec<Said> {
                     "register it with the hooks of its manifest: validate-and-load, hook_types_customized false"
                         .to_owned(),
                 ),
+                (Some(true), Some(true)) if plugin.has("pre_auth") == Some(false) => (
+                    Verdict::Warning,
+                    format!(
+                        "plugin {name} has no hook `pre_auth`: a refused Bearer client sees 500 in the place of 401"
+                    ),
+                    "register it with both, where the host takes more than one hook".to_owned(),
+                ),
                 (Some(true), Some(true)) => {
                     (Verdict::Good, format!("plugin {name} is active, with hook auth"), String::new())
                 }

@@ -75,6 +75,9 @@ fn secrets_of_the_hosts_own_are_a_problem_where_an_llm_takes_them() {
     let given = export(&[&idle], &[LLM], &[&active]);
     expect(&given, "host.built_in_secrets", Verdict::Problem, "3 (GPT)");
     expect(&given, "host.plugin", Verdict::Problem, "inactive");
+    expect(&export(&[&PLUGIN.replace("\"pre_auth\",", "")], &[], &[]), "host.plugin", Verdict::Warning, "500");
+    let unhooked = PLUGIN.replace("\"auth\",", "");
+    expect(&export(&[&unhooked], &[], &[]), "host.plugin", Verdict::Problem, "no hook `auth`");
     let unsaid = r#"{"id":8,"credential_id":2}"#;
     expect(&export(&[], &[], &[APP, unsaid]), "host.built_in_secrets", Verdict::Unknown, "Apps 8");
 }
