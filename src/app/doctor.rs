@@ -1,4 +1,6 @@
-//! `doctor`: what is wrong with a data directory and this machine, and what to do about it.
+//! `doctor`: what is wrong with a data directory, this machine and its host, and what to do about it.
+
+pub mod host;
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -26,6 +28,20 @@ pub enum Verdict {
     Warning,
     /// Must be mended.
     Problem,
+    /// Cannot be seen from here.
+    Unknown,
+}
+
+impl Verdict {
+    /// Its stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Warning => "warning",
+            Self::Problem => "problem",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// One check.
@@ -35,8 +51,10 @@ pub struct Finding {
     pub check: &'static str,
     /// How it is.
     pub verdict: Verdict,
-    /// What was found, and what to do about it.
+    /// What was found, and what to do about it where `remedy` does not say it.
     pub text: String,
+    /// What to do about it, or how to find out.
+    pub remedy: Option<String>,
 }
 
 /// Looks at everything that can be looked at; what is missing is a finding and not an error.
@@ -46,7 +64,7 @@ pub struct Finding {
 pub fn examine(settings: &Settings, quick: bool) -> Result<Vec<Finding>, OpenFailure> {
     let dir = settings.data_dir.clone().ok_or(OpenFailure::NoDataDir)?;
     let mut found = Vec::new();
-    let mut told = |check, verdict, text: String| found.push(Finding { check, verdict, text });
+    let mut told = |check, verdict, text: String| found.push(Finding { check, verdict, text, remedy: None });
     directory(&dir, settings, &mut told);
     let path = dir.join(sqlite::FILE_NAME);
     match guard::check_file(&path) {

@@ -152,6 +152,11 @@ impl Context {
         self.globals.output == Output::Json
     }
 
+    /// Whether more was asked for.
+    pub(super) fn verbose(&self) -> bool {
+        self.globals.verbose > 0
+    }
+
     /// What this machine says, with the data directory of the command line.
     pub(super) fn values(&self) -> Result<Values, Failure> {
         let base = std::env::current_dir()?;

@@ -11,6 +11,7 @@ mod client;
 mod config;
 mod context;
 pub mod demo;
+mod doctor;
 mod explain;
 mod import;
 mod init;
@@ -95,8 +96,8 @@ enum Command {
     /// The schema of the store
     #[command(subcommand)]
     Migrate(store::MigrateCommand),
-    /// What is wrong with the store and this machine, and what to do about it
-    Doctor(store::DoctorArgs),
+    /// What is wrong with the store, this machine and its host, and what to do about it
+    Doctor(doctor::DoctorArgs),
     /// The configuration: a commented file, a check
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -187,7 +188,7 @@ fn dispatch(cli: Cli) -> Outcome {
         }
         Command::Doctor(args) => {
             context.local("doctor")?;
-            store::doctor(&context, &args)
+            doctor::run(&context, &args)
         }
         Command::Config(command) => config::run(&context, &command),
         Command::Completions { shell } => {

@@ -1,16 +1,15 @@
-//! `latchkey backup`, `restore`, `migrate` and `doctor`.
+//! `latchkey backup`, `restore` and `migrate`.
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
 use serde::Serialize;
 
-use crate::app::doctor::{Verdict, examine};
 use crate::app::restore::{RestoreFailure, restore};
 use crate::app::{self, OpenFailure};
 use crate::cli::Outcome;
 use crate::cli::context::{Context, Failure};
-use crate::cli::output::{self, Listing};
+use crate::cli::output;
 use crate::domain::hex;
 use crate::store::sqlite::migrate::{self, MIGRATIONS};
 use crate::store::sqlite::{FILE_NAME, ProcessKind};
@@ -37,13 +36,6 @@ pub(super) enum MigrateCommand {
     /// Bring the store to this version's schema, as any process that opens it does, and make the key of subject hashes where
     /// it was made before there were links
     Up,
-}
-
-#[derive(clap::Args)]
-pub(super) struct DoctorArgs {
-    /// Do not look through the whole database
-    #[arg(long)]
-    quick: bool,
 }
 
 impl From<RestoreFailure> for Failure {
@@ -127,27 +119,4 @@ pub(super) fn migrate(context: &Context, command: &MigrateCommand) -> Outcome {
         context.tell("The store has a key of subject hashes now: back it up, apart from the store, as the pepper.");
     }
     Ok(schema <= known)
-}
-
-#[derive(Serialize)]
-struct FindingView {
-    check: &'static str,
-    verdict: &'static str,
-    text: String,
-}
-
-pub(super) fn doctor(context: &Context, args: &DoctorArgs) -> Outcome {
-    let findings = examine(&context.settings()?.app, args.quick)?;
-    let mut listing = Listing::new(context, &["check", "verdict", "text"]);
-    let well = findings.iter().all(|finding| finding.verdict != Verdict::Problem);
-    for finding in findings {
-        let verdict = match finding.verdict {
-            Verdict::Good => "good",
-            Verdict::Warning => "warning",
-            Verdict::Problem => "problem",
-        };
-        listing.add(&FindingView { check: finding.check, verdict, text: finding.text });
-    }
-    listing.finish("findings")?;
-    Ok(well)
 }
