@@ -15,12 +15,20 @@ use latchkey::telemetry::metrics::Metrics;
 
 /// Opens a store and starts the engine on it, with the defaults of all that counts.
 pub fn start(data: &Path) -> (Opened, Engine) {
+    let (opened, settings) = open(data, latchkey::directory::Settings::default());
+    let metrics = Arc::new(Metrics::new(&Recorder::reason_labels()));
+    let engine = Engine::start(&opened, &settings, &metrics).expect("starts");
+    (opened, engine)
+}
+
+/// Opens a store, and how the engine is to be started on it.
+pub fn open(data: &Path, directory: latchkey::directory::Settings) -> (Opened, Settings) {
     let settings = Settings {
         data_dir: Some(data.to_owned()),
         dev: true,
         pepper_file: None,
         pepper_source: None,
-        directory: latchkey::directory::Settings::default(),
+        directory,
         authenticate: latchkey::authenticate::Settings::default(),
         argon_threads: 1,
         argon_queue: 8,
@@ -37,9 +45,7 @@ pub fn start(data: &Path) -> (Opened, Engine) {
         wire: latchkey::transport::go_plugin::Settings::default(),
     };
     let opened = latchkey::app::open(&settings, ProcessKind::Command).expect("opens");
-    let metrics = Arc::new(Metrics::new(&Recorder::reason_labels()));
-    let engine = Engine::start(&opened, &settings, &metrics).expect("starts");
-    (opened, engine)
+    (opened, settings)
 }
 
 /// Whether a key is accepted for the LLM that the App of `populate` may use.

@@ -37,6 +37,7 @@ fn host(linkage: Linkage) -> HostApp {
         name: "Shop".to_owned(),
         description: "sells".to_owned(),
         active: true,
+        decides: false,
         owner_email: None,
         owner: None,
         monthly_budget: 9.5,

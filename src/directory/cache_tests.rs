@@ -22,6 +22,7 @@ fn app(number: u32, name: &str) -> HostApp {
         name: name.to_owned(),
         description: String::new(),
         active: true,
+        decides: false,
         owner_email: None,
         owner: None,
         monthly_budget: 0.0,

@@ -3,7 +3,7 @@
 //! | of an App | from a microgateway | from Studio |
 //! | --- | --- | --- |
 //! | tenant, generation | store | store |
-//! | active | store **and** host | store **and** host |
+//! | active | store, Studio's last word **and** host | store **and** host |
 //! | name, description, budget, metadata | host | host |
 //! | owner's address | host | store, where the host's is empty |
 //! | owner, grants | store | host; slugs of LLMs from the store |
@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{App, AppId, LlmGrant, LlmId, UserId};
+use crate::domain::{App, AppId, HostState, LlmGrant, LlmId, UserId};
 
 /// An App as its host describes it.
 #[derive(Clone, PartialEq, Debug)]
@@ -26,6 +26,8 @@ pub struct HostApp {
     pub description: String,
     /// Whether the host lets it be used.
     pub active: bool,
+    /// Whether that is this host's to decide; else it has a copy of what another decided.
+    pub decides: bool,
     /// Who answers for it; none where this host does not say.
     pub owner_email: Option<String>,
     /// The User who owns it; none where this host does not say.
@@ -63,7 +65,8 @@ impl HostApp {
             owner: self.owner.or(row.owner),
             // Either may take it away, neither alone gives it.
             active: row.active && self.active,
-            host: row.host,
+            // Studio is where it is decided. A gateway has a copy, of when it was last pushed: what Studio told the store holds.
+            host: if self.decides { HostState::default() } else { row.host },
             monthly_budget: self.monthly_budget,
             rate_limit: self.rate_limit.unwrap_or(row.rate_limit),
             metadata: self.metadata.clone(),
@@ -152,6 +155,7 @@ mod tests {
             name: "Shop".into(),
             description: "sells".into(),
             active: true,
+            decides: false,
             owner_email: None,
             owner: None,
             monthly_budget: 9.5,
@@ -197,6 +201,17 @@ mod tests {
             let merged = HostApp { active: theirs, ..host() }.merged_into(App { active: ours, ..row() });
             assert_eq!(merged.active, ours && theirs);
         }
+    }
+
+    #[test]
+    fn v1_studio_decides_anew_and_a_gateway_only_repeats() {
+        let off = HostState { active: false, gone_at_ms: Some(5) };
+        for (decides, active) in [(true, true), (false, false)] {
+            let merged = HostApp { decides, ..host() }.merged_into(App { host: off, ..row() });
+            assert_eq!(merged.is_active(), active);
+        }
+        let merged = HostApp { decides: true, active: false, ..host() }.merged_into(row());
+        assert!(!merged.is_active());
     }
 
     #[test]

@@ -91,6 +91,7 @@ fn app(info: pb::AppInfo) -> Option<HostApp> {
         name: info.name,
         description: info.description,
         active: info.is_active,
+        decides: false,
         owner_email: Some(info.owner_email),
         owner: None,
         monthly_budget: info.monthly_budget,

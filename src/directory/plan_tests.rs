@@ -13,6 +13,7 @@ fn host() -> HostApp {
         name: "Shop".into(),
         description: "sells".into(),
         active: true,
+        decides: true,
         owner_email: None,
         owner: UserId::new(9),
         monthly_budget: 9.5,

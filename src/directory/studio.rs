@@ -130,6 +130,7 @@ fn app(info: pb::AppInfo) -> Option<HostApp> {
         name: info.name,
         description: info.description,
         active: info.is_active,
+        decides: true,
         // Empty in Studio, always in lists (contract 4.5).
         owner_email: Some(info.owner_email).filter(|email| !email.is_empty()),
         owner: UserId::new(info.user_id),

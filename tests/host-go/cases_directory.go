@@ -19,9 +19,12 @@ var directoryCases = []Case{
 
 const quickTTL = "LATCHKEY_DIRECTORY__TTL_SECONDS=1"
 
-func bothHosts(t *T, run func(Launch)) {
+// bothHosts runs under each with a store of its own: Studio's plugin writes down what Studio says.
+func bothHosts(t *T, run func(Launch, Key)) {
 	for _, studio := range []bool{false, true} {
-		run(Launch{Studio: studio, AutoMTLS: studio, Data: t.Store().Dir, Env: []string{quickTTL, "LATCHKEY_DIRECTORY__MAX_STALE_SECONDS=2"}})
+		s := t.NewStore()
+		k := t.Issue(s, appID)
+		run(Launch{Studio: studio, AutoMTLS: studio, Data: s.Dir, Env: []string{quickTTL, "LATCHKEY_DIRECTORY__MAX_STALE_SECONDS=2"}}, k)
 	}
 }
 
@@ -34,8 +37,7 @@ func (h *Host) app(ctx context.Context, k Key) (*pb.App, error) {
 }
 
 func caseHostApps(t *T) {
-	k := t.Issue(t.Store(), appID)
-	bothHosts(t, func(l Launch) {
+	bothHosts(t, func(l Launch, k Key) {
 		h := t.Start(l)
 		t.MustAuth(h, k, "while the host has the app")
 		h.fakes.Change(func(apps map[uint32]*fakeApp) { apps[appID].inactive = true })
@@ -52,8 +54,7 @@ func caseHostApps(t *T) {
 }
 
 func caseOneCall(t *T) {
-	k := t.Issue(t.Store(), appID)
-	bothHosts(t, func(l Launch) {
+	bothHosts(t, func(l Launch, k Key) {
 		l.Env = nil // a second may be over before the thousandth has asked
 		h := t.Start(l)
 		h.fakes.Delay(200 * time.Millisecond)
@@ -76,8 +77,7 @@ func caseOneCall(t *T) {
 }
 
 func caseOutage(t *T) {
-	k := t.Issue(t.Store(), appID)
-	bothHosts(t, func(l Launch) {
+	bothHosts(t, func(l Launch, k Key) {
 		h := t.Start(l)
 		t.MustAuth(h, k, "before the outage")
 		h.fakes.Fail(status.Error(codes.Unavailable, "down"))

@@ -287,6 +287,7 @@ fn v2_user_hooks_keep_users_and_refuse_those_who_are_gone() {
         let key = store.issue(APP, USER);
         let host = TestHost::start(studio(&store)).await;
         let edge = TestHost::start(gateway(&store)).await;
+        in_step(&host).await;
         let hash = "Rn7BxK2vTqHs9MwJd5Fz";
         store.canaries.add("a password hash in a hook", hash);
         let ann = |deleted: Value| {
@@ -388,6 +389,49 @@ fn r11_a_user_who_is_gone_is_refused_here_while_the_store_cannot_be_written() {
             sleep_ms(100).await;
         }
         host.must_refuse(&key.text, LLM, "written").await;
+        host.unload().await;
+    });
+}
+
+#[test]
+fn v5_the_checklist_says_when_the_grants_that_are_kept_are_not_studios() {
+    run(60, async {
+        let store = TestStore::new();
+        let key = store.issue(APP, USER);
+        let setup = Setup::on(&store).studio().env("LATCHKEY_DIRECTORY__RECONCILE_SECONDS", "0");
+        let setup = setup.env("LATCHKEY_STUDIO__TENANTS", TENANT).env("LATCHKEY_DIRECTORY__TTL_SECONDS", "1");
+        let host = TestHost::start(setup).await;
+        let claim = async |id: &str| {
+            let report = host.call("run_checklist", "{}").await.unwrap();
+            let claims = report["report"]["claims"].as_array().unwrap().clone();
+            claims.into_iter().find(|claim| claim["id"] == id).unwrap()
+        };
+        until(Duration::from_secs(5), "subscriptions", || host.fakes.bus.subscribers() == 4).await;
+        // What Studio says at the start is taken over.
+        let started = Instant::now();
+        while claim("V5").await["status"] != "pass" {
+            assert!(started.elapsed() < Duration::from_secs(5), "{}", claim("V5").await);
+            sleep_ms(200).await;
+        }
+        for change in [
+            (|app: &mut FakeApp| app.tools = vec![77]) as fn(&mut FakeApp),
+            |app| app.datasources = vec![78],
+            |app| app.llms.push(FOREIGN_LLM),
+        ] {
+            // Nobody tells of it.
+            host.fakes.change(APP, change);
+            sleep_ms(1_200).await;
+            host.passes(&key.text, LLM).await;
+            let failed = claim("V5").await;
+            assert_eq!(failed["status"], "fail", "{failed}");
+            assert_eq!(failed["offenders"][0]["reason"], "grants_out_of_step", "{failed}");
+            host.fakes.bus.emit("system.app.updated", &json!({ "object_id": APP }));
+            let started = Instant::now();
+            while claim("V5").await["status"] != "pass" {
+                assert!(started.elapsed() < Duration::from_secs(5), "told of, and still {}", claim("V5").await);
+                sleep_ms(100).await;
+            }
+        }
         host.unload().await;
     });
 }

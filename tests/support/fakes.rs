@@ -12,7 +12,7 @@ use tonic::{Code, Request, Response, Status};
 
 use super::events_fake::Bus;
 use super::host::Kind;
-use super::store::{APP, APP_WITHOUT_LIST, LLM, OTHER_APP, USER};
+use super::store::{APP, APP_WITHOUT_LIST, LLM, OTHER_APP, OTHER_USER, USER};
 
 /// An App of the host.
 #[derive(Clone, PartialEq, Debug)]
@@ -64,12 +64,12 @@ pub struct Fakes {
 
 impl Fakes {
     pub fn new(kind: Kind, plugin_id: u32) -> Self {
-        let app = |name: &str, llms: &[u32]| FakeApp { llms: llms.to_vec(), ..FakeApp::new(name) };
+        let app = |name: &str, owner, llms: &[u32]| FakeApp { owner, llms: llms.to_vec(), ..FakeApp::new(name) };
         let apps = [
-            (APP, app("Shop", &[LLM, 4])),
-            (OTHER_APP, app("Back office", &[LLM])),
-            (APP_WITHOUT_LIST, app("New", &[])),
-            (20, app("Plant", &[LLM])),
+            (APP, app("Shop", USER, &[LLM, 4])),
+            (OTHER_APP, app("Back office", OTHER_USER, &[LLM])),
+            (APP_WITHOUT_LIST, app("New", 0, &[])),
+            (20, app("Plant", 21, &[LLM])),
         ];
         let state = State { apps: apps.into(), ..State::default() };
         Self { kind, plugin_id, state: Arc::new(Mutex::new(state)), bus: Bus::default() }

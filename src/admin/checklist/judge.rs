@@ -1,5 +1,7 @@
 //! One credential, claim by claim.
 
+use std::collections::BTreeSet;
+
 use futures::executor::block_on;
 
 use crate::admin::AdminResult;
@@ -25,6 +27,8 @@ const MOST_OFFENDERS: usize = 20;
 /// A directory's object lacks something that its source has.
 const APP_INCOMPLETE: &str = "app_incomplete";
 const USER_INCOMPLETE: &str = "user_incomplete";
+/// The grants that are kept are not those that the host says.
+const OUT_OF_STEP: &str = "grants_out_of_step";
 /// A directory does not say where its objects come from.
 const NO_SOURCE: &str = "source_unnamed";
 
@@ -177,11 +181,28 @@ impl Run<'_> {
             Some(user) => object((!self.is_whole_user(row, user)?).then_some(USER_INCOMPLETE)),
             None => NotJudged,
         };
-        let llms = match (tenant, app) {
-            (Some(tenant), Some(app)) => Verdict::of(claims::llms(app, tenant, self.admin.backend.llm_grants)),
+        let grants = match (tenant, app) {
+            (Some(tenant), Some(app)) => match claims::llms(app, tenant, self.admin.backend.llm_grants) {
+                None if !self.grants_are_the_hosts(row, lease)? => Fails(OUT_OF_STEP),
+                failed => Verdict::of(failed),
+            },
             _ => NotJudged,
         };
-        Ok(Some([Verdict::of(links.app), Verdict::of(links.user), app_object, user_object, llms]))
+        Ok(Some([Verdict::of(links.app), Verdict::of(links.user), app_object, user_object, grants]))
+    }
+
+    /// Whether the grants that are kept, by which gateways judge, are those that the host says: of LLMs, tools and
+    /// datasources. A host that does not say is not contradicted.
+    fn grants_are_the_hosts(&self, row: &Credential, lease: Option<&Lease>) -> AdminResult<bool> {
+        let Some(Answer::Present(host)) = lease.map(Lease::answer) else { return Ok(true) };
+        let Some(kept) = self.permit.store().apps().by_id(row.tenant, row.app)? else { return Ok(true) };
+        let same = |kept: &mut dyn Iterator<Item = u32>, said: Option<Vec<u32>>| {
+            said.is_none_or(|said| kept.collect::<BTreeSet<_>>() == said.into_iter().collect())
+        };
+        let llms = host.llms.as_ref().map(|llms| llms.iter().map(|llm| llm.get()).collect());
+        Ok(same(&mut kept.llms.iter().map(|llm| llm.id.get()), llms)
+            && same(&mut kept.tools.iter().copied(), host.tools.clone())
+            && same(&mut kept.datasources.iter().copied(), host.datasources.clone()))
     }
 
     /// Whether what the directory gave is all that its source has: what the host answered, where it was asked, and what is

@@ -67,3 +67,7 @@ impl PluginService {
         self.deps.lifecycle.leaving();
     }
 }
+
+#[cfg(test)]
+#[path = "lifecycle_tests.rs"]
+mod tests;

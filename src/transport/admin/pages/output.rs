@@ -159,7 +159,8 @@ pub(super) struct OwnApp {
 
 impl From<pb::App> for OwnApp {
     fn from(app: pb::App) -> Self {
-        Self { app_id: app.app_id, name: app.name, description: app.description, active: app.active }
+        let active = app.active && app.host_active && app.host_gone_at.is_none();
+        Self { app_id: app.app_id, name: app.name, description: app.description, active }
     }
 }
 
