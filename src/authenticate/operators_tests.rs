@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::authenticate::denied::By;
 use crate::authenticate::testing::World;
 use crate::clock::SystemEntropy;
 use crate::domain::operator::NO_TENANT;
@@ -92,8 +93,8 @@ async fn r18_a_token_opens_no_gateway_and_a_key_no_office() {
 async fn r11_an_operator_who_is_denied_here_is_refused_after_the_secret() {
     let world = World::new();
     let (row, token) = operator(&world, true);
-    assert!(world.authenticator.denied.deny(Subject::Operator(row.id)));
+    assert!(world.authenticator.denied.deny(Subject::Operator(row.id), By::Admin));
     assert_eq!(world.authenticator.operator(&token).await.unwrap_err(), Reason::DeniedHere);
-    world.authenticator.denied.lift(Subject::Operator(row.id));
+    world.authenticator.denied.lift(Subject::Operator(row.id), By::Admin);
     assert_eq!(world.authenticator.operator(&token).await.unwrap().id, row.id);
 }

@@ -34,6 +34,14 @@ pub enum Told {
 }
 
 impl Told {
+    /// The User it is about.
+    pub fn user(&self) -> Option<UserId> {
+        match self {
+            Self::User { id, .. } | Self::UserGone(id) => Some(*id),
+            Self::App(_) | Self::LlmGone(_) => None,
+        }
+    }
+
     /// What stops working by it, if that is certain already.
     pub fn takes_away(&self) -> Option<Subject> {
         match self {

@@ -12,6 +12,7 @@ use prost_types::FieldMask;
 use tonic::{Request, Response, Status};
 
 use crate::admin::{Admin, AdminError, AdminResult, Caller};
+use crate::authenticate::denied::By;
 use crate::domain::Subject;
 use crate::store::StoreError;
 use crate::transport::admin::{AdminRpc, Asks, Desk, convert, identify, status};
@@ -126,7 +127,7 @@ impl AdminRpc {
                 let given_up = self.desk.urgent.give_up(subject);
                 let answer = self.attempt(caller, asked, run).await?;
                 if given_up {
-                    self.desk.office.gate().denied().lift(subject);
+                    self.desk.office.gate().denied().lift(subject, By::Admin);
                 }
                 return Ok(answer);
             }
@@ -148,7 +149,7 @@ impl AdminRpc {
             return ended;
         }
         let denied = Arc::clone(self.desk.office.gate().denied());
-        if !denied.deny(subject) {
+        if !denied.deny(subject, By::Admin) {
             return Err(AdminError::Unavailable(
                 "the store cannot commit this, and too much is denied here already: it is NOT denied".to_owned(),
             ));
@@ -191,7 +192,7 @@ impl AdminRpc {
         tokio::time::sleep(LINGER).await;
         // Unless somebody denied it anew meanwhile.
         if self.desk.urgent.pending().remove(&subject).is_some() || !wanted.load(Ordering::SeqCst) {
-            self.desk.office.gate().denied().lift(subject);
+            self.desk.office.gate().denied().lift(subject, By::Admin);
         }
     }
 

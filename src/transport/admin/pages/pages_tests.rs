@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::authenticate::denied::By;
 use crate::authenticate::testing::World;
 use crate::authenticate::{Gate, Health};
 use crate::clock::SystemEntropy;
@@ -106,13 +107,13 @@ async fn r11_who_is_denied_here_asks_nothing_through_a_page() {
     let (session, ann) = stage.raised("ann").await;
     assert_eq!(reason(&stage.portal(9, "list_apps").await), "none");
     for subject in [Subject::User(UserId::new(9).unwrap()), Subject::Tenant(tenant(&stage))] {
-        stage.gate.denied().deny(subject);
+        stage.gate.denied().deny(subject, By::Admin);
         assert_eq!(reason(&stage.portal(9, "list_apps").await), "FORBIDDEN", "{subject:?}");
-        stage.gate.denied().lift(subject);
+        stage.gate.denied().lift(subject, By::Admin);
     }
-    stage.gate.denied().deny(Subject::Operator(ann));
+    stage.gate.denied().deny(Subject::Operator(ann), By::Admin);
     assert_eq!(reason(&stage.studio("get_caller", json!({ "session": session })).await), "SESSION_ENDED");
-    stage.gate.denied().lift(Subject::Operator(ann));
+    stage.gate.denied().lift(Subject::Operator(ann), By::Admin);
     let again = stage.studio("get_caller", json!({ "session": session })).await;
     assert_eq!(reason(&again), "SESSION_ENDED", "for good");
 }
