@@ -274,7 +274,7 @@ async fn told(rounds: usize) {
             let ((), here, there) = tokio::join!(tell, refused(&host, started, false), refused(&edge, started, false));
             times[which].push(here);
             times[which + 1].push(there);
-            if by_event { event(true) } else { hook("after_update").await }
+            if by_event { event(true) } else { hook("after_create").await }
         }
     }
     for (name, times, bound) in [

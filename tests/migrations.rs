@@ -40,7 +40,7 @@ const FROZEN: &[(&str, &str)] = &[
     ("sqlite/0016_add_app_owners.sql", "5be4b8dcdd94156f4fba5769bc4ef10f7cb50901e58988d784bc235dae4a8129"),
     ("sqlite/0017_index_credentials_of_users.sql", "f7e1a39776d82d15e67c4f2b294303786a1493a39cc6d7de566434b8fb5d351b"),
     ("sqlite/0018_create_links.sql", "58f5ada06ddeedb0421b0752ba730052d926eba65b7b37316245a97a4599f77c"),
-    ("sqlite/0019_add_host_state.sql", "7d855ded72b274a7a87b04ab7e367ef319d1ea39fe9ebdbb08405423df3abcf1"),
+    ("sqlite/0019_add_host_state.sql", "0282d287f1f40efc0ab3b4ae451b89694946de69443e113491346612ab975156"),
 ];
 
 fn root() -> PathBuf {

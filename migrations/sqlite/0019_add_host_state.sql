@@ -20,6 +20,12 @@ CREATE TABLE unclaimed_apps (
   PRIMARY KEY (realm, app_id)
 ) WITHOUT ROWID;
 
+CREATE TABLE released_apps (
+  realm  TEXT    NOT NULL,
+  app_id INTEGER NOT NULL CHECK (app_id BETWEEN 1 AND 4294967295),
+  PRIMARY KEY (realm, app_id)
+) WITHOUT ROWID;
+
 CREATE TABLE host_syncs (
   realm          TEXT    NOT NULL PRIMARY KEY,
   started_at_ms  INTEGER NOT NULL,

@@ -6,7 +6,7 @@ use crate::admin::authority::{Act, Permit, check_etag};
 use crate::admin::limits::{self, invalid};
 use crate::admin::{Admin, AdminError, AdminResult, not_found, record, retrying, take};
 use crate::domain::event::DetailKey;
-use crate::domain::{Action, App, AppId, Generation, HostState, LlmGrant, Subject, Tenant, UserId};
+use crate::domain::{Action, App, AppId, Generation, HostState, LlmGrant, Subject, Tenant, UnclaimedApp, UserId};
 use crate::store::StoreError;
 
 /// An App to be claimed.
@@ -64,23 +64,48 @@ fn check_owner(permit: &Permit<'_>, tenant: &Tenant, owner: Option<UserId>) -> A
     owner.map_or(Ok(()), |owner| permit.user(tenant, owner).map(drop))
 }
 
-fn check(app: &App) -> AdminResult<()> {
-    limits::name("name", &app.name)?;
-    limits::text("description", &app.description, limits::MAX_DESCRIPTION)?;
-    limits::email("owner-email", &app.owner_email)?;
-    limits::metadata(&app.metadata)?;
-    limits::count("llm", app.llms.len(), limits::MAX_LLMS)?;
-    app.llms.iter().filter_map(|llm| llm.slug.as_ref()).try_for_each(|slug| limits::name("llm", slug))?;
-    let mut ids: Vec<_> = app.llms.iter().map(|llm| llm.id).collect();
+/// Whether the host lets an App be used that is listed as nobody's.
+fn listed_state(permit: &Permit<'_>, id: AppId) -> AdminResult<HostState> {
+    let listed = permit.store().host_copy().unclaimed(&[id])?;
+    let off = |row: &UnclaimedApp| HostState { active: row.active, gone_at_ms: None };
+    Ok(listed.first().map_or_else(HostState::default, off))
+}
+
+/// Of a new App all fields, of a change those that are changed: what the host said of the rest is not for an admin to mend,
+/// and must not keep anybody from switching it off.
+fn check(app: &App, changed: Option<&[&str]>) -> AdminResult<()> {
+    let asked = |field| changed.is_none_or(|changed| changed.contains(&field));
+    if asked("name") {
+        limits::name("name", &app.name)?;
+    }
+    if asked("description") {
+        limits::text("description", &app.description, limits::MAX_DESCRIPTION)?;
+    }
+    if asked("owner_email") {
+        limits::email("owner-email", &app.owner_email)?;
+    }
+    if asked("metadata") {
+        limits::metadata(&app.metadata)?;
+    }
+    if asked("llms") {
+        check_llms(&app.llms)?;
+    }
+    if asked("monthly_budget") && (!app.monthly_budget.is_finite() || app.monthly_budget < 0.0) {
+        return Err(invalid("monthly-budget", "a number from 0"));
+    }
+    if asked("rate_limit") && app.rate_limit < 0 {
+        return Err(invalid("rate-limit", "a whole number from 0"));
+    }
+    Ok(())
+}
+
+fn check_llms(llms: &[LlmGrant]) -> AdminResult<()> {
+    limits::count("llm", llms.len(), limits::MAX_LLMS)?;
+    llms.iter().filter_map(|llm| llm.slug.as_ref()).try_for_each(|slug| limits::name("llm", slug))?;
+    let mut ids: Vec<_> = llms.iter().map(|llm| llm.id).collect();
     ids.sort_unstable();
     if ids.windows(2).any(|pair| pair.first() == pair.last()) {
         return Err(invalid("llm", "an LLM is named twice"));
-    }
-    if !app.monthly_budget.is_finite() || app.monthly_budget < 0.0 {
-        return Err(invalid("monthly-budget", "a number from 0"));
-    }
-    if app.rate_limit < 0 {
-        return Err(invalid("rate-limit", "a whole number from 0"));
     }
     Ok(())
 }
@@ -116,7 +141,7 @@ impl Admin {
                 owner_email,
                 owner: new.owner,
                 active: new.active,
-                host: HostState::default(),
+                host: listed_state(&permit, new.id)?,
                 tools: Vec::new(),
                 datasources: Vec::new(),
                 monthly_budget: new.monthly_budget,
@@ -125,7 +150,7 @@ impl Admin {
                 llms,
                 generation: self.generation()?,
             };
-            check(&app)?;
+            check(&app, None)?;
             let event = self.event(Action::AppAdded, Subject::App(app.id), Some(tenant.id), details(&app, &[]));
             match permit.store().apps().add(&app, record(event, claim, &app.id)) {
                 Ok(()) => Ok(app),
@@ -173,7 +198,7 @@ impl Admin {
             if fields.is_empty() {
                 return Ok(app);
             }
-            check(&app)?;
+            check(&app, Some(&fields))?;
             app.generation = self.generation()?;
             let details = details(&app, &fields);
             let event = self.event(Action::AppChanged, Subject::App(app.id), Some(tenant.id), details);

@@ -39,11 +39,17 @@ pub struct UserChanges {
     pub etag: Option<Generation>,
 }
 
-fn check(user: &User) -> AdminResult<()> {
-    limits::name("email", &user.email)?;
-    limits::email("email", &user.email)?;
-    limits::text("name", &user.name, limits::MAX_NAME)?;
-    limits::metadata(&user.metadata)
+/// As of an App: of a change only what is changed.
+fn check(user: &User, changed: Option<&[&str]>) -> AdminResult<()> {
+    let asked = |field| changed.is_none_or(|changed| changed.contains(&field));
+    if asked("email") {
+        limits::name("email", &user.email)?;
+        limits::email("email", &user.email)?;
+    }
+    if asked("name") {
+        limits::text("name", &user.name, limits::MAX_NAME)?;
+    }
+    if asked("metadata") { limits::metadata(&user.metadata) } else { Ok(()) }
 }
 
 impl Admin {
@@ -67,7 +73,7 @@ impl Admin {
                 metadata,
                 generation: self.generation()?,
             };
-            check(&user)?;
+            check(&user, None)?;
             // Names and addresses of people stay out of the trail, which is never edited.
             let details = vec![(DetailKey::Active, user.active.to_string())];
             let event = self.event(Action::UserAdded, Subject::User(user.id), Some(tenant.id), details);
@@ -108,7 +114,7 @@ impl Admin {
             if fields.is_empty() {
                 return Ok(user);
             }
-            check(&user)?;
+            check(&user, Some(&fields))?;
             user.generation = self.generation()?;
             let details = vec![(DetailKey::Active, user.active.to_string()), (DetailKey::Fields, fields.join(","))];
             let event = self.event(Action::UserChanged, Subject::User(user.id), Some(tenant.id), details);

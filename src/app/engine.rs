@@ -119,13 +119,11 @@ impl Engine {
         Ok(Self { authenticator, backend, apps, store, clock, entropy, decisions, stop, replaced })
     }
 
-    /// What keeps the store in step with the host over this link, once it is told which namespaces are whose and from where to
-    /// ask; none where no host is asked.
-    pub fn reconciler(&self, link: &Arc<HostLink>) -> Option<impl FnOnce(Vec<(String, String)>, Handle) -> Reconciler> {
-        let cache = self.apps.clone()?;
+    /// What keeps the store in step with the host over this link, asked from this runtime; `namespaces` says which are whose.
+    pub fn reconciler(&self, link: &Arc<HostLink>, namespaces: Vec<(String, String)>, runtime: Handle) -> Reconciler {
         let (store, link) = (Arc::clone(&self.store), Arc::clone(link));
         let clocks = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
-        Some(move |namespaces, runtime| Reconciler::new(store, link, cache, clocks, namespaces, runtime))
+        Reconciler::new(store, link, self.apps.clone(), clocks, namespaces, runtime)
     }
 
     /// Whether another file is where the store was (rule R9): everything is denied until it is opened anew.

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use crate::admin::Backend;
 use crate::app::engine::{self, Engine};
 use crate::app::keep::Keeper;
+use crate::app::word::Word;
 use crate::app::{OpenFailure, Settings};
 use crate::authenticate::record::Recorder;
 use crate::authenticate::{Gate, Health, Problem};
@@ -22,8 +23,8 @@ use crate::telemetry::metrics::Metrics;
 
 /// How often a replaced store is looked for.
 const LOOK: Duration = Duration::from_millis(500);
-/// Things that the host told of and that wait for a store, at most.
-const MOST_MISSED: usize = 10_000;
+/// How long a host that tells of something waits for us: it gives up after five seconds (host contract 8.1).
+const TOLD_LIMIT: Duration = Duration::from_secs(4);
 /// How long a flush beside serving may take.
 const FLUSH_LIMIT: Duration = Duration::from_millis(800);
 
@@ -39,8 +40,8 @@ pub(super) struct Hosted {
     runtime: OnceLock<Handle>,
     /// Keeps the store in step with it, where it is Studio's.
     keeper: ArcSwapOption<Keeper>,
-    /// What it told of while no store was open.
-    missed: Mutex<Vec<Told>>,
+    /// What it told of, until it is written.
+    word: Arc<Word>,
     /// What administers the open store; none while there is none.
     backend: ArcSwapOption<Backend>,
     /// What the store was last opened with, once it was.
@@ -55,15 +56,17 @@ impl Hosted {
     /// Denies, and says `problems`.
     pub(super) fn new(kind: ProcessKind, service: crate::transport::Settings, problems: Vec<Problem>) -> Arc<Self> {
         let metrics = Arc::new(Metrics::new(&Recorder::reason_labels()));
+        let gate = Arc::new(Gate::closed(metrics, problems));
+        let word = Arc::new(Word::new(Arc::clone(gate.denied())));
         let hosted = Arc::new(Self {
-            gate: Arc::new(Gate::closed(metrics, problems)),
+            gate,
             service: Arc::new(ArcSwap::from_pointee(service)),
             engine: Mutex::default(),
             link: Arc::default(),
             apps: ArcSwapOption::empty(),
             runtime: OnceLock::new(),
             keeper: ArcSwapOption::empty(),
-            missed: Mutex::default(),
+            word,
             backend: ArcSwapOption::empty(),
             opened_with: Mutex::default(),
             said: Mutex::default(),
@@ -132,30 +135,20 @@ impl Hosted {
     /// Begins to keep the store in step, if the host is Studio. Failing costs that alone.
     fn keep_in_step(&self, engine: &Engine, settings: &Settings) {
         let is_studio = self.link.runtime() == Some(HostRuntime::Studio);
-        let (Some(runtime), Some(reconciler)) =
-            (self.runtime.get(), is_studio.then(|| engine.reconciler(&self.link)).flatten())
-        else {
-            return;
-        };
-        let reconciler = reconciler(settings.directory.namespaces.clone(), runtime.clone());
-        let (link, denied) = (Arc::clone(&self.link), Arc::clone(self.gate.denied()));
-        let missed = std::mem::take(&mut *self.missed.lock().unwrap_or_else(PoisonError::into_inner));
-        match Keeper::start(reconciler, link, denied, settings.directory.reconcile, runtime, missed) {
+        let Some(runtime) = self.runtime.get().filter(|_| is_studio) else { return };
+        let directory = &settings.directory;
+        let reconciler = engine.reconciler(&self.link, directory.namespaces.clone(), runtime.clone());
+        // Of Users nobody can be asked: what is told of them is written whatever this machine says of Apps.
+        let link = directory.ask_host.then(|| Arc::clone(&self.link));
+        match Keeper::start(reconciler, Arc::clone(&self.word), link, directory.reconcile, runtime) {
             Ok(keeper) => self.keeper.store(Some(Arc::new(keeper))),
             Err(error) => tracing::error!(%error, "the store will not be kept in step with the host"),
         }
     }
 
-    /// Takes what the host told of.
+    /// Takes what the host told of. Waits until it is written, less long than the host does.
     pub(super) async fn told(&self, told: Told) {
-        if let Some(keeper) = self.keeper.load_full() {
-            return keeper.told(told).await;
-        }
-        // Nothing else will tell of it again: kept for when a store is open.
-        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
-        if missed.len() < MOST_MISSED {
-            missed.push(told);
-        }
+        let _ = tokio::time::timeout(TOLD_LIMIT, self.word.enter(told)).await;
     }
 
     /// Where the host's Service API is from now on; none where it has none. Within the runtime only.
@@ -166,9 +159,21 @@ impl Hosted {
                 if let Some(apps) = &*self.apps.load() {
                     apps.look_again();
                 }
+                self.keep_at_last();
             }
             Some(_) => {}
             None => self.link.clear(),
+        }
+    }
+
+    /// A host that said late where its Service API is. While a store is being opened that sees to it.
+    fn keep_at_last(&self) {
+        let settings = self.opened_with.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let (Ok(engine), Some(settings)) = (self.engine.try_lock(), settings)
+            && let Some(engine) = &*engine
+            && self.keeper.load().is_none()
+        {
+            self.keep_in_step(engine, &settings);
         }
     }
 

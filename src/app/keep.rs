@@ -1,96 +1,98 @@
 //! Keeps the store in step with Studio, in the process that Studio started: on a schedule, at its events and hooks.
 //!
-//! A thread of its own compares everything; what the host tells of is written by blocking threads of the runtime, each thing
-//! at once. What takes something away holds in this process before it is written, and is tried until it is.
+//! One thread compares everything, one writes what was told of Users and LLMs ([`super::word`]); Apps that Studio's bus names
+//! are looked after one by one, beside. Both threads take spare time only, and survive what goes wrong in a step.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio_stream::StreamExt as _;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::authenticate::denied::{By, DeniedHere};
-use crate::directory::HostLink;
+use crate::app::word::Word;
 use crate::directory::reconcile::{ReconcileError, Reconciler};
 use crate::directory::told::Told;
-use crate::domain::{Subject, UserId};
+use crate::directory::{HostError, HostLink};
+use crate::domain::AppId;
 
 /// The first comparison comes this long after the start: the host holds locks meanwhile (host contract 2.3).
 const AT_FIRST: Duration = Duration::from_secs(1);
 /// What could not be written is tried again after this, and a bus that ended is listened to again.
 const AGAIN: Duration = Duration::from_secs(1);
-/// A comparison that failed is made again after this.
-const AGAIN_SOON: Duration = Duration::from_secs(10);
+/// Between comparisons that nobody scheduled, and after one that failed: any plugin can make events up.
+const PACE: Duration = Duration::from_secs(10);
 /// As long as nothing is due: until somebody wakes us.
 const FOREVER: Duration = Duration::from_secs(86_400);
 /// A host without a bus may have one after an upgrade.
 const AGAIN_LATER: Duration = Duration::from_secs(600);
-/// Things that wait to be written at most; what is more is found by comparing everything.
+/// Apps that wait to be looked after at most; what is more is found by comparing everything.
 const MOST: usize = 10_000;
-/// Events of one second that are looked after one by one: any plugin can make them up.
-const EVENTS_PER_SECOND: u32 = 200;
 
 #[derive(Default)]
 struct Work {
     everything: bool,
     stopped: bool,
-    /// What could not be written: of Users and LLMs.
-    pending: VecDeque<Told>,
-    /// Users who were just told to be gone, and how often, whose turn has not come.
-    leaving: HashMap<UserId, u32>,
 }
 
 struct Shared {
     reconciler: Reconciler,
-    denied: Arc<DeniedHere>,
-    /// What is told of Users is written one after the other, in the order in which it was told. Held for a commit, never for
-    /// a call to the host.
-    turn: tokio::sync::Mutex<()>,
+    word: Arc<Word>,
     work: Mutex<Work>,
     woken: Condvar,
+    /// Apps that the bus named.
+    named: Mutex<BTreeSet<AppId>>,
+    naming: Notify,
     stopped: AtomicBool,
 }
 
 /// Runs until dropped.
 pub struct Keeper {
     shared: Arc<Shared>,
-    _events: AbortOnDropHandle<()>,
+    _tasks: [AbortOnDropHandle<()>; 2],
 }
 
 impl Keeper {
-    /// Begins with what was `missed`. Compares everything each `every`, if that is not zero.
+    /// Begins. Compares everything each `every`, if that is not zero, and listens to the bus, if there is a `link` to ask.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(
+    pub(super) fn start(
         reconciler: Reconciler,
-        link: Arc<HostLink>,
-        denied: Arc<DeniedHere>,
+        word: Arc<Word>,
+        link: Option<Arc<HostLink>>,
         every: Duration,
         runtime: &Handle,
-        missed: Vec<Told>,
     ) -> std::io::Result<Self> {
-        let work = Mutex::new(Work { pending: missed.into(), ..Work::default() });
-        let (woken, stopped) = (Condvar::new(), AtomicBool::new(false));
-        let turn = tokio::sync::Mutex::new(());
-        let shared = Arc::new(Shared { reconciler, denied, turn, work, woken, stopped });
-        let worker = Arc::clone(&shared);
-        std::thread::Builder::new().name("reconcile".to_owned()).spawn(move || {
-            // Of this thread alone on Linux, as in `verify::pool`: decisions come first.
-            let _ = rustix::process::setpriority_process(None, 10);
-            worker.keep(every);
-        })?;
-        let events = AbortOnDropHandle::new(runtime.spawn(follow(Arc::clone(&shared), link)));
-        Ok(Self { shared, _events: events })
-    }
-
-    /// Takes what the host told of; over when it is written, or is sure to be. A caller that gives up ends nothing.
-    pub async fn told(&self, told: Told) {
-        let _ = tokio::spawn(take(Arc::clone(&self.shared), told)).await;
+        let shared = Arc::new(Shared {
+            reconciler,
+            word,
+            work: Mutex::default(),
+            woken: Condvar::new(),
+            named: Mutex::default(),
+            naming: Notify::new(),
+            stopped: AtomicBool::new(false),
+        });
+        let spawn = |name: &str, run: fn(&Shared, Duration)| {
+            let worker = Arc::clone(&shared);
+            let thread = std::thread::Builder::new().name(name.to_owned());
+            thread.spawn(move || {
+                // Of this thread alone on Linux, as in `verify::pool`: decisions come first.
+                let _ = rustix::process::setpriority_process(None, 10);
+                run(&worker, every);
+            })
+        };
+        spawn("host-word", |shared, _| shared.write_what_is_told())?;
+        if link.is_some() {
+            spawn("reconcile", Shared::keep)?;
+        }
+        let listening = runtime.spawn(follow(Arc::clone(&shared), link));
+        let tasks = [listening, runtime.spawn(look_after(Arc::clone(&shared)))].map(AbortOnDropHandle::new);
+        Ok(Self { shared, _tasks: tasks })
     }
 }
 
@@ -99,51 +101,55 @@ impl Drop for Keeper {
         self.shared.stopped.store(true, Ordering::Release);
         self.shared.work().stopped = true;
         self.shared.woken.notify_all();
+        self.shared.word.wake();
     }
 }
 
-/// Denies here at once, writes, and leaves what could not be written to be tried again.
-async fn take(shared: Arc<Shared>, told: Told) {
-    shared.leaves(&told);
-    let turn = if told.user().is_some() { Some(shared.turn.lock().await) } else { None };
-    shared.has_its_turn(&told);
-    let (writer, wanted) = (Arc::clone(&shared), told.clone());
-    let written = tokio::task::spawn_blocking(move || writer.write(&wanted)).await;
-    if !matches!(written, Ok(true)) {
-        shared.later(told);
-    }
-    drop(turn);
-}
-
-/// Listens to the host's bus, and whenever that begins anew compares everything: what was told meanwhile is lost.
-async fn follow(shared: Arc<Shared>, link: Arc<HostLink>) {
-    let mut seconds = (0, 0);
+/// Listens to the host's bus, and whenever that begins compares everything: what was told before is lost. Only takes note, so
+/// that the stream, of which the host drops what is not taken, is always taken.
+async fn follow(shared: Arc<Shared>, link: Option<Arc<HostLink>>) {
+    let Some(link) = link else { return };
     loop {
         let Some(service) = link.service() else {
             tokio::time::sleep(AGAIN).await;
             continue;
         };
-        let wait = match service.app_events().await {
-            Ok(mut ids) => {
-                shared.everything();
-                while let Some(id) = ids.next().await {
-                    let now = shared.reconciler.second();
-                    seconds = if seconds.0 == now { (now, seconds.1 + 1) } else { (now, 1) };
-                    if seconds.1 <= EVENTS_PER_SECOND {
-                        take(Arc::clone(&shared), Told::App(id)).await;
-                    } else {
-                        shared.everything();
-                    }
+        let mut ids = service.app_events();
+        // Nothing says that a subscription stands before its first event: a little later it does.
+        let mut begun = Box::pin(tokio::time::sleep(AT_FIRST));
+        let mut compared = false;
+        let ended = loop {
+            tokio::select! {
+                () = &mut begun, if !compared => {
+                    compared = true;
+                    shared.everything();
                 }
-                AGAIN
-            }
-            Err(error) => {
-                tracing::debug!(%error, "the host's events cannot be had; Apps are compared on schedule");
-                let forbidden = matches!(error, crate::directory::HostError::Forbidden { .. });
-                if forbidden { AGAIN_LATER } else { AGAIN }
+                told = ids.next() => match told {
+                    Some(Ok(Some(id))) => shared.name(id),
+                    Some(Ok(None)) => shared.everything(),
+                    Some(Err(error)) => break Some(error),
+                    None => break None,
+                },
             }
         };
-        tokio::time::sleep(wait).await;
+        tracing::debug!(error = ended.as_ref().map(tracing::field::display), "the host's events ended");
+        let none = matches!(ended, Some(HostError::Forbidden { .. }));
+        tokio::time::sleep(if none { AGAIN_LATER } else { AGAIN }).await;
+    }
+}
+
+/// Compares the Apps that the bus named, one after the other.
+async fn look_after(shared: Arc<Shared>) {
+    loop {
+        let Some(id) = shared.named().pop_first() else {
+            shared.naming.notified().await;
+            continue;
+        };
+        let worker = Arc::clone(&shared);
+        let taken = tokio::task::spawn_blocking(move || worker.reconciler.take(&Told::App(id))).await;
+        if !matches!(taken, Ok(Ok(()))) {
+            shared.everything();
+        }
     }
 }
 
@@ -152,120 +158,82 @@ impl Shared {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn named(&self) -> MutexGuard<'_, BTreeSet<AppId>> {
+        self.named.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An App is another than before: what is known of it is used no more.
+    fn name(&self, id: AppId) {
+        self.reconciler.forget(id);
+        let mut named = self.named();
+        if named.len() < MOST {
+            named.insert(id);
+            drop(named);
+            self.naming.notify_one();
+        } else {
+            drop(named);
+            self.everything();
+        }
+    }
+
     fn everything(&self) {
         self.work().everything = true;
         self.woken.notify_all();
     }
 
-    /// Whom it takes away is refused here from now on.
-    fn leaves(&self, told: &Told) {
-        if let (Some(subject), Some(user)) = (told.takes_away(), told.user()) {
-            let mut work = self.work();
-            *work.leaving.entry(user).or_default() += 1;
-            self.denied.deny(subject, By::Host);
-        }
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
     }
 
-    /// It is written next: what waits about the same User is older, and not to be written after it.
-    fn has_its_turn(&self, told: &Told) {
-        let Some(user) = told.user() else { return };
-        let mut work = self.work();
-        work.pending.retain(|waiting| waiting.user() != Some(user));
-        if told.takes_away().is_some() {
-            let left = work.leaving.get(&user).map_or(0, |count| count - 1);
-            if left == 0 {
-                work.leaving.remove(&user);
-            } else {
-                work.leaving.insert(user, left);
-            }
-        }
-    }
-
-    /// What a User's row says now counts, unless they were told to be gone meanwhile.
-    fn lift(&self, user: UserId) {
-        let work = self.work();
-        if !work.leaving.contains_key(&user) {
-            self.denied.lift(Subject::User(user), By::Host);
-        }
-    }
-
-    /// Apps are found by comparing everything, and so is what is too much to keep.
-    fn later(&self, told: Told) {
-        let mut work = self.work();
-        if matches!(told, Told::App(_)) || work.pending.len() >= MOST {
-            work.everything = true;
-        } else {
-            work.pending.push_back(told);
-        }
-        drop(work);
-        self.woken.notify_all();
-    }
-
-    /// Whether it is written.
-    fn write(&self, told: &Told) -> bool {
-        match self.reconciler.take(told) {
-            Ok(()) => {
-                told.user().into_iter().for_each(|user| self.lift(user));
-                true
-            }
-            Err(error) => {
-                tracing::warn!(%error, "what the host told of could not be written; it is tried again");
-                false
+    fn write_what_is_told(&self) {
+        while let Some((key, told, version)) = self.word.next(|| self.is_stopped()) {
+            match catch_unwind(AssertUnwindSafe(|| self.reconciler.take(&told))) {
+                Ok(Ok(())) => self.word.written(key, version),
+                failed => {
+                    let error = failed.ok().and_then(Result::err);
+                    let error = error.as_ref().map(tracing::field::display);
+                    tracing::warn!(error, "what the host told of could not be written; it is tried again");
+                    self.word.failed(key);
+                    std::thread::sleep(AGAIN);
+                }
             }
         }
     }
 
     fn keep(&self, every: Duration) {
         let now = || self.reconciler.second();
-        // The second of the next comparison on schedule.
-        let mut next = (!every.is_zero()).then(|| now() + AT_FIRST.as_secs());
+        let scheduled = |from: u64| (!every.is_zero()).then(|| from + every.as_secs());
+        // The second of the next comparison on schedule, and before which there is none at anybody's word.
+        let (mut next, mut not_before) = ((!every.is_zero()).then(|| now() + AT_FIRST.as_secs()), 0);
         loop {
-            let everything = {
-                let idle = |work: &mut Work| !work.stopped && !work.everything && work.pending.is_empty();
-                let limit = next.map_or(FOREVER, |next| Duration::from_secs(next.saturating_sub(now())));
-                let (mut work, _) =
-                    self.woken.wait_timeout_while(self.work(), limit, idle).unwrap_or_else(PoisonError::into_inner);
+            {
+                let due = |work: &Work| next.is_some_and(|at| now() >= at) || (work.everything && now() >= not_before);
+                let mut work = self.work();
+                while !work.stopped && !due(&work) {
+                    let wanted = if work.everything { Some(not_before) } else { None };
+                    let at = [next, wanted].into_iter().flatten().min();
+                    let wait = at.map_or(FOREVER, |at| Duration::from_secs(at.saturating_sub(now())));
+                    work = self.woken.wait_timeout(work, wait).unwrap_or_else(PoisonError::into_inner).0;
+                }
                 if work.stopped {
                     return;
                 }
-                std::mem::take(&mut work.everything) || next.is_some_and(|next| now() >= next)
-            };
+                work.everything = false;
+            }
+            let begun = now();
             // One that panics costs itself: nothing else keeps the store in step.
-            let step = || (self.write_what_waits(), !everything || self.compare());
-            let (written, compared) = catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| {
-                tracing::error!("keeping the store in step failed in an unforeseen way; it goes on");
-                (false, false)
+            let compared = catch_unwind(AssertUnwindSafe(|| self.compare())).unwrap_or_else(|_| {
+                tracing::error!("comparing failed in an unforeseen way; it goes on");
+                false
             });
-            if !compared {
-                next = Some(now() + AGAIN_SOON.as_secs());
-            } else if everything {
-                next = (!every.is_zero()).then(|| now() + every.as_secs());
-            }
-            if !written {
-                std::thread::sleep(AGAIN);
-            }
-        }
-    }
-
-    /// Whether nothing waits any more.
-    fn write_what_waits(&self) -> bool {
-        loop {
-            // Taken out within its turn: what is told meanwhile about the same comes after it.
-            let _turn = self.turn.blocking_lock();
-            let Some(told) = self.work().pending.pop_front() else { return true };
-            if self.stopped.load(Ordering::Acquire) {
-                return true;
-            }
-            if !self.write(&told) {
-                self.work().pending.push_front(told);
-                return false;
-            }
+            not_before = begun + PACE.as_secs();
+            next = if compared { scheduled(now()) } else { Some(now() + PACE.as_secs()) };
         }
     }
 
     /// Whether it was compared.
     fn compare(&self) -> bool {
-        match self.reconciler.run(&|| self.stopped.load(Ordering::Acquire)) {
+        match self.reconciler.run(&|| self.is_stopped()) {
             Ok(sync) if sync.changed > 0 => tracing::info!(
                 listed = sync.listed,
                 changed = sync.changed,

@@ -20,6 +20,7 @@ pub mod plugin;
 pub mod restore;
 pub mod serve;
 pub mod subject_key;
+mod word;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -258,7 +258,10 @@ impl Authenticator {
             |lease: &Lease| lease.is_current(now_ns) || self.directory.standing(lease, now_ns) != Standing::Ended;
         self.feed.holds(finding.vintage())
             && finding.stands_at(|| self.expiry.now_ms())
-            && finding.lease().is_none_or(may_be_used)
+            && match finding.lease() {
+                Some(lease) => may_be_used(lease),
+                None => matches!(finding, Finding::Bad(_)) || !self.directory.asks_host(),
+            }
     }
 
     /// Reads once for all who ask at the same time. What changed while it was being found out is read again, so that no

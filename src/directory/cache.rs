@@ -47,18 +47,29 @@ struct State {
     told: u64,
     /// The store's row that the lease was last used with.
     row: Option<Generation>,
+    /// The call under way takes longer than one waits who has something else.
+    slow: bool,
+    /// It lost its place: nothing is kept in it any more.
+    dead: bool,
 }
 
 impl State {
     /// A row that changed in the store may have changed because the host did: what is kept of it is asked for again.
-    fn met(&mut self, row: Generation) {
+    fn met(&mut self, row: Generation, stale_is_used: bool) {
         if self.row.replace(row).is_some_and(|before| before != row) {
             self.told += 1;
             self.failed = None;
-            if let Some(lease) = &self.lease {
-                lease.doubt();
+            match &self.lease {
+                Some(lease) if stale_is_used => lease.doubt(),
+                Some(lease) => lease.end(),
+                None => {}
             }
         }
+    }
+
+    /// Whether the host was asked about this very App and gave no answer, or not soon.
+    fn is_unanswered(&self) -> bool {
+        self.slow || self.failed.is_some()
     }
 }
 
@@ -72,6 +83,18 @@ pub(super) struct Slot {
 impl Slot {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The call under way takes longer than one waits.
+    fn is_slow(&self) {
+        let mut state = self.state();
+        state.slow = state.flight.is_some();
+    }
+
+    /// It lost its place.
+    fn give_up(&self) {
+        self.state().dead = true;
+        self.end();
     }
 
     /// Nothing of it is true any more.
@@ -114,7 +137,7 @@ impl AppCache {
             // Whoever is new is let in: one that is not would be fetched for each request.
             .eviction_policy(moka::policy::EvictionPolicy::lru())
             .time_to_idle(idle)
-            .eviction_listener(|_, slot: Arc<Slot>, _| slot.end())
+            .eviction_listener(|_, slot: Arc<Slot>, _| slot.give_up())
             .build();
         let shares = Shares::new(settings.entries);
         let condition = Condition::default();
@@ -132,11 +155,14 @@ impl AppCache {
         app: AppId,
         row: Generation,
     ) -> Result<(Arc<Lease>, Standing), HostError> {
-        let slot = self.slot(tenant, app);
         for _ in 0..AGAIN {
+            let slot = self.slot(tenant, app);
             let (flight, stale) = {
                 let mut state = slot.state();
-                state.met(row);
+                if state.dead {
+                    continue;
+                }
+                state.met(row, !self.settings.max_stale.is_zero());
                 let now_ns = self.clock.boot_ns();
                 let standing = state.lease.as_ref().map_or(Standing::Ended, |lease| lease.standing(now_ns));
                 let kept = state.lease.clone().filter(|_| standing != Standing::Ended);
@@ -147,7 +173,7 @@ impl AppCache {
                         }
                         return Ok((lease, Standing::Fresh));
                     }
-                    (Some(lease), _) if self.condition.struggles() => {
+                    (Some(lease), _) if self.condition.struggles() || state.is_unanswered() => {
                         self.refresh(&slot, &mut state, now_ns);
                         self.metrics.directory_stale.inc();
                         return Ok((lease, Standing::Stale));
@@ -157,7 +183,7 @@ impl AppCache {
                         if let (None, Some((_, error))) = (&kept, waited_for) {
                             return Err(error.clone());
                         }
-                        (self.fly(&slot, &mut state, now_ns), kept)
+                        (self.fly(&slot, &mut state), kept)
                     }
                 }
             };
@@ -167,7 +193,7 @@ impl AppCache {
                 (Some(Landed::Failed(error)), None) => return Err(error),
                 (landed, Some(lease)) => {
                     if landed.is_none() {
-                        self.condition.is_slow();
+                        slot.is_slow();
                     }
                     self.metrics.directory_stale.inc();
                     return Ok((lease, Standing::Stale));
@@ -180,10 +206,7 @@ impl AppCache {
 
     /// Whether facts under a lease that is due may be used; what is to be done about it is done beside. Never waits.
     pub fn standing(self: &Arc<Self>, lease: &Lease, now_ns: u64) -> Standing {
-        let standing = match lease.standing(now_ns) {
-            Standing::Stale if !self.condition.struggles() => Standing::Ended,
-            standing => standing,
-        };
+        let standing = lease.standing(now_ns);
         if standing == Standing::Ended {
             return standing;
         }
@@ -191,6 +214,9 @@ impl AppCache {
         let mut state = slot.state();
         // The lease may have been ended meanwhile, and another be in its place.
         if !state.lease.as_ref().is_some_and(|now| std::ptr::eq(Arc::as_ptr(now), lease)) {
+            return Standing::Ended;
+        }
+        if standing == Standing::Stale && !self.condition.struggles() && !state.is_unanswered() {
             return Standing::Ended;
         }
         self.refresh(&slot, &mut state, now_ns);
@@ -254,7 +280,7 @@ impl AppCache {
     /// Asks anew beside the answers, if nobody does and the last failure is a while ago.
     fn refresh(self: &Arc<Self>, slot: &Arc<Slot>, state: &mut State, now_ns: u64) {
         if state.flight.is_none() && state.failed.as_ref().is_none_or(|(at, _)| after(*at, RETRY, now_ns)) {
-            self.fly(slot, state, now_ns);
+            self.fly(slot, state);
         }
         // Until it is over nobody needs to look again.
         if let Some(lease) = &state.lease {
@@ -263,7 +289,7 @@ impl AppCache {
     }
 
     /// The call under way, or one that starts now.
-    fn fly(self: &Arc<Self>, slot: &Arc<Slot>, state: &mut State, asked_ns: u64) -> Flight {
+    fn fly(self: &Arc<Self>, slot: &Arc<Slot>, state: &mut State) -> Flight {
         if let Some(flight) = &state.flight {
             return flight.clone();
         }
@@ -272,13 +298,14 @@ impl AppCache {
         let (cache, slot, told) = (Arc::clone(self), Arc::clone(slot), state.told);
         tokio::spawn(async move {
             let grounded = Grounded(Some((&slot, land)));
-            let found = cache.call(&slot).await;
+            let (found, asked_ns) = cache.call(&slot).await;
             grounded.land(cache.keep(&slot, found, told, asked_ns));
         });
         flight
     }
 
-    async fn call(&self, slot: &Slot) -> Result<Answer, HostError> {
+    /// Asks in the tenant's turn. The moment before the question is what the answer's age counts from.
+    async fn call(&self, slot: &Slot) -> (Result<Answer, HostError>, u64) {
         let _turn = self.calls.turn(slot.tenant).await;
         let started_ns = self.clock.boot_ns();
         let asked = async {
@@ -294,14 +321,14 @@ impl AppCache {
         };
         self.metrics.directory_call(outcome, took_ns);
         self.condition.note(&found, self.clock.boot_ns());
-        found.map(|app| app.map_or(Answer::Absent, |app| Answer::Present(Box::new(app))))
+        (found.map(|app| app.map_or(Answer::Absent, |app| Answer::Present(Box::new(app)))), started_ns)
     }
 
     /// Keeps what was found, if nothing changed since it was asked for.
     fn keep(&self, slot: &Slot, found: Result<Answer, HostError>, told: u64, asked_ns: u64) -> Landed {
         let mut state = slot.state();
-        state.flight = None;
-        if state.told != told {
+        (state.flight, state.slow) = (None, false);
+        if state.told != told || state.dead {
             return Landed::Changed;
         }
         let answer = match found {

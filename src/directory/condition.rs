@@ -14,14 +14,14 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// Whether it did not answer, or not soon, and has not since.
+    /// Whether it could not be asked, and has not been since.
     pub fn struggles(&self) -> bool {
         self.struggles.load(Ordering::Acquire)
     }
 
-    /// Why it gives no answers.
+    /// Why its last call gave no answer.
     pub fn problem(&self) -> Option<HostError> {
-        self.struggles().then(|| self.last().clone().unwrap_or(HostError::TimedOut))
+        self.last().clone()
     }
 
     /// When it last answered, on the boot clock; 0 before it did.
@@ -29,18 +29,13 @@ impl Condition {
         self.answered_ns.load(Ordering::Acquire)
     }
 
-    /// A call takes longer than one waits who has something else.
-    pub(super) fn is_slow(&self) {
-        self.struggles.store(true, Ordering::Release);
-    }
-
     /// Nothing is known of it: it is another generation.
     pub(super) fn is_another(&self) {
         self.struggles.store(false, Ordering::Release);
     }
 
-    /// How a call ended. One that worked but could not be of use (it was forbidden, it made no sense) is a failure like
-    /// others: the answer is not known.
+    /// How a call ended. What fails of one App says nothing of the others: only a host that cannot be reached or asked
+    /// struggles.
     pub(super) fn note<T>(&self, found: &Result<T, HostError>, now_ns: u64) {
         let mut last = self.last();
         match found {
@@ -52,7 +47,9 @@ impl Condition {
                 }
             }
             Err(error) => {
-                self.struggles.store(true, Ordering::Release);
+                if matches!(error, HostError::Unreachable | HostError::TimedOut | HostError::Forbidden { .. }) {
+                    self.struggles.store(true, Ordering::Release);
+                }
                 if last.as_ref() != Some(error) {
                     tracing::warn!(%error, "Apps cannot be fetched from the host");
                 }

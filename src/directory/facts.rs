@@ -62,7 +62,7 @@ impl HostApp {
             name: self.name.clone(),
             description: self.description.clone(),
             owner_email: self.owner_email.clone().unwrap_or(row.owner_email),
-            owner: self.owner.or(row.owner),
+            owner: if self.decides { self.owner } else { self.owner.or(row.owner) },
             // Either may take it away, neither alone gives it.
             active: row.active && self.active,
             // Studio is where it is decided. A gateway has a copy, of when it was last pushed: what Studio told the store holds.
@@ -83,11 +83,18 @@ fn granted(id: LlmId, known: &[LlmGrant]) -> LlmGrant {
     LlmGrant { id, slug: known.iter().find(|grant| grant.id == id).and_then(|grant| grant.slug.clone()) }
 }
 
+/// The most of an App's metadata that is kept, in bytes.
+const MAX_METADATA: usize = 64 * 1024;
+
 /// The host's JSON text as metadata: strings as they are, everything else as JSON. What is no object is kept whole, so that
 /// nothing that the host said is lost.
 pub(super) fn metadata(json: &str) -> BTreeMap<String, String> {
     if json.is_empty() {
         return BTreeMap::new();
+    }
+    if json.len() > MAX_METADATA {
+        // One App must not take the memory of all: said, so that nobody takes it for complete.
+        return BTreeMap::from([("host.metadata_omitted_bytes".to_owned(), json.len().to_string())]);
     }
     match serde_json::from_str::<BTreeMap<String, serde_json::Value>>(json) {
         Ok(members) => members
@@ -220,6 +227,8 @@ mod tests {
         let expected = [("limits", r#"{"rpm":5}"#), ("n", "1"), ("none", "null"), ("tier", "gold")];
         assert_eq!(kept, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
         assert_eq!(metadata("[1]"), BTreeMap::from([("host.metadata".to_owned(), "[1]".to_owned())]));
+        let large = format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_METADATA));
+        assert_eq!(metadata(&large), BTreeMap::from([("host.metadata_omitted_bytes".to_owned(), "65544".to_owned())]));
         assert!(metadata("").is_empty() && metadata("{}").is_empty() && metadata("null").is_empty());
     }
 }

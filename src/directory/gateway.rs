@@ -6,7 +6,7 @@
 use tonic::Code;
 
 use crate::directory::facts::{self, HostApp};
-use crate::directory::service::{HostError, HostFuture, HostPage, HostService, Line, PAGE};
+use crate::directory::service::{HostError, HostFuture, HostPage, HostService, Line, MAX_MESSAGE, PAGE};
 use crate::domain::AppId;
 use crate::pb::full::microgateway_management as pb;
 use crate::pb::full::microgateway_management::microgateway_management_service_client::MicrogatewayManagementServiceClient as Client;
@@ -31,9 +31,13 @@ impl Gateway {
         Some(pb::PluginContext { plugin_id: self.plugin_id, method_scope: SCOPE.to_owned() })
     }
 
+    async fn client(&self) -> Result<Client<tonic::transport::Channel>, HostError> {
+        Ok(Client::new(self.line.channel().await?).max_decoding_message_size(MAX_MESSAGE))
+    }
+
     async fn get(&self, id: AppId) -> Result<Option<HostApp>, HostError> {
         let request = pb::GetAppRequest { context: self.context(), app_id: id.get() };
-        let answer = match Client::new(self.line.channel().await?).get_app(request).await {
+        let answer = match self.client().await?.get_app(request).await {
             Ok(answer) => answer.into_inner(),
             Err(status) if status.code() == Code::NotFound => return Ok(None),
             Err(status) if status.code() == Code::Internal && status.message().contains(NOT_FOUND) => return Ok(None),
@@ -46,7 +50,7 @@ impl Gateway {
     async fn list(&self, is_active: bool, page: u32) -> Result<pb::ListAppsResponse, HostError> {
         let (page, limit) = (i32::try_from(page).unwrap_or(i32::MAX), i32::try_from(PAGE).unwrap_or(i32::MAX));
         let request = pb::ListAppsRequest { context: self.context(), is_active: Some(is_active), page, limit };
-        let answer = Client::new(self.line.channel().await?).list_apps(request).await;
+        let answer = self.client().await?.list_apps(request).await;
         answer.map(tonic::Response::into_inner).map_err(|status| HostError::of(&status, SCOPE))
     }
 }
@@ -86,6 +90,7 @@ fn app(info: pb::AppInfo) -> Option<HostApp> {
     ] {
         facts::further(&mut metadata, name, value);
     }
+    let monthly_budget = Some(info.monthly_budget).filter(|budget| budget.is_finite())?;
     Some(HostApp {
         id: AppId::new(info.id)?,
         name: info.name,
@@ -94,7 +99,7 @@ fn app(info: pb::AppInfo) -> Option<HostApp> {
         decides: false,
         owner_email: Some(info.owner_email),
         owner: None,
-        monthly_budget: info.monthly_budget,
+        monthly_budget,
         rate_limit: Some(info.rate_limit_rpm),
         llms: None,
         tools: None,

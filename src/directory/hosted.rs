@@ -53,6 +53,10 @@ impl Directory for HostDirectory {
         self.apps.standing(lease, now_ns)
     }
 
+    fn asks_host(&self) -> bool {
+        self.link.runtime().is_some()
+    }
+
     fn source(&self) -> &'static str {
         match self.link.runtime() {
             Some(HostRuntime::Microgateway) => "gateway",
@@ -62,6 +66,11 @@ impl Directory for HostDirectory {
     }
 
     fn problem(&self) -> Option<String> {
+        if self.link.runtime().is_none() {
+            let text = "the host has no Service API: the store alone says which Apps are there and active. Set directory.source = \
+                        \"store\" if that is meant";
+            return Some(text.to_owned());
+        }
         let error = self.apps.condition().problem()?;
         Some(format!(
             "{error}: Apps that are not known already are refused. Approve the scope apps.read for this plugin and push the \

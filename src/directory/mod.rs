@@ -82,6 +82,11 @@ pub trait Directory: Send + Sync {
         lease.standing(now_ns)
     }
 
+    /// Whether a host is asked: then what was read without one, before there was one, is not enough.
+    fn asks_host(&self) -> bool {
+        false
+    }
+
     /// Who is asked: `store`, `gateway` or `studio`.
     fn source(&self) -> &'static str {
         "store"

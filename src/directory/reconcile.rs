@@ -21,6 +21,10 @@ use crate::store::{HostChange, Page, Store, StoreError, StoreResult};
 
 /// Rows of the store that are looked through at once.
 const ROWS: u32 = 500;
+/// Pages at most: a host that never ends is not followed for ever.
+const MOST_PAGES: u32 = 100_000;
+/// Pages in a row that bring nothing new, as they may where Apps are made meanwhile: then it repeats itself.
+const MOST_REPEATS: u32 = 3;
 /// The longest that a page or an App is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -36,6 +40,9 @@ pub enum ReconcileError {
     /// There is no host to ask.
     #[error("the host has no Service API")]
     NoHost,
+    /// It lists none at all, and there are some that tenants have.
+    #[error("the host lists no Apps at all; nothing is taken from tenants by that")]
+    NoApps,
     /// It was told to stop.
     #[error("it was stopped")]
     Stopped,
@@ -45,7 +52,7 @@ pub enum ReconcileError {
 pub struct Reconciler {
     pub(super) store: Arc<dyn Store>,
     link: Arc<HostLink>,
-    pub(super) cache: Arc<AppCache>,
+    cache: Option<Arc<AppCache>>,
     pub(super) clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     /// Slugs of tenants by the namespaces that are theirs.
@@ -67,7 +74,7 @@ impl Reconciler {
     pub fn new(
         store: Arc<dyn Store>,
         link: Arc<HostLink>,
-        cache: Arc<AppCache>,
+        cache: Option<Arc<AppCache>>,
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
         namespaces: Vec<(String, String)>,
         runtime: Handle,
@@ -94,19 +101,23 @@ impl Reconciler {
 
     /// Every page that the host has.
     fn listed(&self, run: &mut Run<'_>) -> Result<(), ReconcileError> {
+        let mut repeats = 0;
         for page in 1.. {
             let started_ns = self.clock.boot_ns();
+            let turn = self.turn();
             let listed = self.ask(run.service.apps(page))?;
             if !listed.odd.is_empty() {
                 tracing::warn!(ids = ?listed.odd, "the host lists Apps that make no sense; they are left out");
             }
+            let was_empty = listed.apps.is_empty() && listed.odd.is_empty();
             let fresh: Vec<HostApp> = listed.apps.into_iter().filter(|app| run.seen.insert(app.id)).collect();
-            // The end, or a host that repeats itself.
-            if fresh.is_empty() {
+            repeats = if fresh.is_empty() { repeats + 1 } else { 0 };
+            if was_empty || repeats > MOST_REPEATS || page > MOST_PAGES {
                 return Ok(());
             }
             run.sync.listed += count(fresh.len());
             self.batch(run, &fresh)?;
+            drop(turn);
             self.give_way(run, started_ns)?;
         }
         Ok(())
@@ -132,9 +143,12 @@ impl Reconciler {
         let ids: Vec<AppId> = apps.iter().map(|app| app.id).collect();
         let copy = self.store.host_copy();
         let claimed: BTreeMap<AppId, App> = copy.claimed(&ids)?.into_iter().map(|app| (app.id, app)).collect();
+        // What a tenant let go is claimed by whoever may, and by no rule.
+        let released: HashSet<AppId> = copy.released(&ids)?.into_iter().collect();
         let listed: BTreeMap<_, _> = copy.unclaimed(&ids)?.into_iter().map(|app| (app.id, app)).collect();
         let generation = || self.generation();
-        let rules = Rules { namespaces, generation: &generation };
+        let (rules, no_rules) = (Rules { namespaces, generation: &generation }, BTreeMap::new());
+        let no_rules = Rules { namespaces: &no_rules, generation: &generation };
         let mut changes = Vec::new();
         for app in apps {
             let kept = match (claimed.get(&app.id), listed.get(&app.id)) {
@@ -142,7 +156,7 @@ impl Reconciler {
                 (None, Some(row)) => Kept::Listed(row),
                 (None, None) => Kept::Nothing,
             };
-            let change = plan::of_app(kept, app, &rules);
+            let change = plan::of_app(kept, app, if released.contains(&app.id) { &no_rules } else { &rules });
             if !matches!(kept, Kept::Nothing) && listed.contains_key(&app.id) {
                 let is_claimed = claimed.contains_key(&app.id) || matches!(change, Some(HostChange::Claim(_)));
                 changes.extend(is_claimed.then_some(HostChange::Forget(app.id)));
@@ -156,18 +170,30 @@ impl Reconciler {
     /// may miss one.
     fn not_listed(&self, run: &mut Run<'_>) -> Result<(), ReconcileError> {
         let mut after = None;
+        if run.seen.is_empty() && !self.store.host_copy().list_claimed(&Page { after, limit: 1 })?.is_empty() {
+            // More likely the wrong database than a host whose last App is gone.
+            return Err(ReconcileError::NoApps);
+        }
         loop {
             let rows = self.store.host_copy().list_claimed(&Page { after, limit: ROWS })?;
             let Some(last) = rows.last() else { break };
             after = Some(last.id);
             for row in rows.iter().filter(|row| !run.seen.contains(&row.id)) {
                 let started_ns = self.clock.boot_ns();
-                let changes = match self.ask(run.service.app(row.id))? {
-                    Some(app) => self.planned(&[app], &run.namespaces)?,
-                    None => self.gone(row),
+                let turn = self.turn();
+                let changes = match self.ask(run.service.app(row.id)) {
+                    Ok(Some(app)) => self.planned(&[app], &run.namespaces)?,
+                    Ok(None) => self.gone(row),
+                    // One that it cannot be asked for holds up no other.
+                    Err(error @ (HostError::Failed { .. } | HostError::Nonsense { .. })) => {
+                        tracing::warn!(app_id = row.id.get(), %error, "an App cannot be compared");
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
                 };
                 run.sync.gone += count(usize::from(row.host.permits() && !changes.is_empty()));
                 run.sync.changed += self.write(changes)?;
+                drop(turn);
                 self.give_way(run, started_ns)?;
             }
         }
@@ -190,12 +216,15 @@ impl Reconciler {
         let kept_ms = i64::try_from(KEPT_WHEN_GONE.as_millis()).unwrap_or(i64::MAX);
         let (apps, users) = self.store.host_copy().gone_before(self.clock.wall_ms().saturating_sub(kept_ms), ROWS)?;
         for row in apps {
-            if self.ask(run.service.app(row.id))?.is_none() {
-                run.sync.changed += self.write(vec![HostChange::RemoveApp(row.tenant, row.id)])?;
+            let _turn = self.turn();
+            if let Ok(None) = self.ask(run.service.app(row.id)) {
+                let change = HostChange::RemoveApp { tenant: row.tenant, id: row.id, expected: row.generation };
+                run.sync.changed += self.write(vec![change])?;
             }
         }
         for row in users {
-            run.sync.changed += self.write(vec![HostChange::RemoveUser(row.tenant, row.id)])?;
+            let change = HostChange::RemoveUser { tenant: row.tenant, id: row.id, expected: row.generation };
+            run.sync.changed += self.write(vec![change])?;
         }
         Ok(())
     }
@@ -206,6 +235,7 @@ impl Reconciler {
     /// As [`Reconciler::run`].
     pub fn one(&self, id: AppId) -> Result<(), ReconcileError> {
         let service = self.link.service().ok_or(ReconcileError::NoHost)?;
+        let _turn = self.turn();
         let changes = if let Some(app) = self.ask(service.app(id))? {
             self.planned(&[app], &self.namespaces()?)?
         } else {
@@ -226,19 +256,31 @@ impl Reconciler {
         let events = |changes: &[HostChange]| record::events(changes, self.clock.wall_ms());
         match self.store.host_copy().apply(changes.clone(), events(&changes)) {
             Ok(()) => return Ok(count(changes.len())),
-            Err(StoreError::Conflict { .. } | StoreError::Exists { .. } | StoreError::Missing { .. }) => {}
-            Err(error) => return Err(error),
+            Err(StoreError::Closed | StoreError::Replaced) => return Err(StoreError::Closed),
+            // One by one, so that what one of them is costs no other.
+            Err(_) => {}
         }
-        let mut written = 0;
+        let (mut written, mut failed) = (0, None);
         for change in changes {
             let events = events(std::slice::from_ref(&change));
             match self.store.host_copy().apply(vec![change], events) {
                 Ok(()) => written += 1,
                 Err(StoreError::Conflict { .. } | StoreError::Exists { .. } | StoreError::Missing { .. }) => {}
-                Err(error) => return Err(error),
+                Err(error) => failed = Some(error),
             }
         }
-        Ok(written)
+        match failed {
+            Some(error) if written == 0 => Err(error),
+            Some(error) => {
+                tracing::warn!(%error, "a change that the host told of could not be written");
+                Ok(written)
+            }
+            None => Ok(written),
+        }
+    }
+
+    fn turn(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.link.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn namespaces(&self) -> StoreResult<BTreeMap<String, TenantId>> {
@@ -267,6 +309,13 @@ impl Reconciler {
         }
         std::thread::sleep(Duration::from_nanos(self.clock.boot_ns().saturating_sub(started_ns)).min(PATIENCE));
         Ok(())
+    }
+
+    /// What is known of an App is used no more.
+    pub fn forget(&self, id: AppId) {
+        if let Some(cache) = &self.cache {
+            cache.forget(id);
+        }
     }
 
     /// The second, for who counts what comes in one.

@@ -6,7 +6,7 @@ use crate::domain::event::{Actor, DetailKey};
 use crate::domain::{Action, AuditEvent, Subject, TenantId};
 use crate::store::HostChange;
 
-/// One event for each thing that begins, stops or goes on working or is given up, one for each tenant for all the rest.
+/// One event for each thing that begins to work, stops or is given up, one for each tenant for all the rest.
 pub(super) fn events(changes: &[HostChange], at_ms: i64) -> Vec<AuditEvent> {
     let mut events = Vec::new();
     let mut rest: BTreeMap<Option<TenantId>, (Vec<u32>, Vec<u32>)> = BTreeMap::new();
@@ -20,10 +20,10 @@ pub(super) fn events(changes: &[HostChange], at_ms: i64) -> Vec<AuditEvent> {
             HostChange::Claim(app) => {
                 events.push(event(Action::AppAdded, Subject::App(app.id), Some(app.tenant), active(app.is_active())));
             }
-            HostChange::RemoveApp(tenant, id) => {
+            HostChange::RemoveApp { tenant, id, .. } => {
                 events.push(event(Action::AppRemoved, Subject::App(*id), Some(*tenant), Vec::new()));
             }
-            HostChange::RemoveUser(tenant, id) => {
+            HostChange::RemoveUser { tenant, id, .. } => {
                 events.push(event(Action::UserRemoved, Subject::User(*id), Some(*tenant), Vec::new()));
             }
             HostChange::User { user, .. } => {

@@ -93,13 +93,20 @@ pub trait HostService: Send + Sync {
     /// A page of all Apps, active or not, counted from 1, of [`PAGE`] at most.
     fn apps(&self, page: u32) -> HostFuture<'_, HostPage>;
     /// Ids of Apps that change from now on, as the host's bus tells of them: lossy, and any plugin may forge one.
-    fn app_events(&self) -> HostFuture<'_, AppEvents> {
-        Box::pin(std::future::ready(Err(HostError::Failed { code: tonic::Code::Unimplemented })))
+    /// The stream is there at once: whether the host has a bus shows in it.
+    fn app_events(&self) -> AppEvents {
+        Box::pin(tokio_stream::once(Err(HostError::Forbidden {
+            code: tonic::Code::Unimplemented,
+            scope: "the event bus",
+        })))
     }
 }
 
-/// Ids of Apps, until the stream ends.
-pub type AppEvents = Pin<Box<dyn tokio_stream::Stream<Item = AppId> + Send>>;
+/// Apps that changed; none inside for one that it could not be told of. Ends with an error, or because the host ended it.
+pub type AppEvents = Pin<Box<dyn tokio_stream::Stream<Item = Result<Option<AppId>, HostError>> + Send>>;
+
+/// Bytes of an answer at most: a page of Apps, each with much metadata.
+pub(super) const MAX_MESSAGE: usize = 64 << 20;
 
 /// Apps of a page: the most that Studio gives.
 pub const PAGE: u32 = 100;
@@ -154,6 +161,9 @@ struct Linked {
 #[derive(Default)]
 pub struct HostLink {
     current: ArcSwapOption<Linked>,
+    /// Held from a question about Apps to the writing of what came of it: an older answer must not be written after a newer
+    /// one, whoever asks.
+    pub(super) turn: std::sync::Mutex<()>,
 }
 
 impl HostLink {

@@ -1,10 +1,11 @@
 //! Studio's Service API (host contract 4.2, 4.5): the only place that tells what an App may use.
 
+use futures::TryStreamExt as _;
 use tokio_stream::StreamExt as _;
 use tonic::Code;
 
 use crate::directory::facts::{self, HostApp};
-use crate::directory::service::{AppEvents, HostError, HostFuture, HostPage, HostService, Line, PAGE};
+use crate::directory::service::{AppEvents, HostError, HostFuture, HostPage, HostService, Line, MAX_MESSAGE, PAGE};
 use crate::domain::{AppId, LlmId, UserId};
 use crate::pb::full::ai_studio_management as pb;
 use crate::pb::full::ai_studio_management::ai_studio_management_service_client::AiStudioManagementServiceClient as Client;
@@ -34,9 +35,13 @@ impl Studio {
         Some(pb::PluginContext { plugin_id: self.plugin_id, method_scope: SCOPE.to_owned() })
     }
 
+    async fn client(&self) -> Result<Client<tonic::transport::Channel>, HostError> {
+        Ok(Client::new(self.line.channel().await?).max_decoding_message_size(MAX_MESSAGE))
+    }
+
     async fn get(&self, id: AppId) -> Result<Option<HostApp>, HostError> {
         let request = pb::GetAppRequest { context: self.context(), app_id: id.get() };
-        let answer = match Client::new(self.line.channel().await?).get_app(request).await {
+        let answer = match self.client().await?.get_app(request).await {
             Ok(answer) => answer.into_inner(),
             Err(status) if status.code() == Code::NotFound => return Ok(None),
             Err(status) => return Err(HostError::of(&status, SCOPE)),
@@ -45,23 +50,22 @@ impl Studio {
         if app.id == id { Ok(Some(app)) } else { Err(HostError::Nonsense { what: "another App" }) }
     }
 
-    /// One stream for each topic: a wildcard there is not, and whoever takes all is sent every secret that passes.
-    async fn subscribe(&self) -> Result<AppEvents, HostError> {
-        let mut topics = Vec::new();
-        for topic in TOPICS {
-            let request = events::SubscribeRequest {
-                topic: topic.to_owned(),
-                subscribe_all: false,
-                plugin_id: self.plugin_id.to_string(),
+    /// One stream for each topic: a wildcard there is not, and whoever takes all is sent every secret that passes. Studio's
+    /// answer begins with its first event, so none is waited for before the others are asked for.
+    fn subscribe(&self) -> AppEvents {
+        let topics = TOPICS.map(|topic| {
+            let (line, plugin_id) = (self.line.clone(), self.plugin_id.to_string());
+            let subscribed = async move {
+                let request = events::SubscribeRequest { topic: topic.to_owned(), subscribe_all: false, plugin_id };
+                let answer = EventClient::new(line.channel().await?).subscribe(request).await;
+                let stream = answer.map_err(|status| HostError::of(&status, "the event bus"))?.into_inner();
+                let ids = stream.map_while(Result::ok).map(|event| Ok(app_of(&event.payload)));
+                // What one topic misses nobody knows: all end with it.
+                Ok::<_, HostError>(ids.chain(tokio_stream::once(Err(HostError::Unreachable))))
             };
-            let stream = EventClient::new(self.line.channel().await?).subscribe(request).await;
-            let stream = stream.map_err(|status| HostError::of(&status, "the event bus"))?.into_inner();
-            // An error ends it, as an end does: whoever listens begins anew.
-            let ids = stream.map_while(Result::ok).filter_map(|event| app_of(&event.payload));
-            topics.push(Box::pin(ids.map(Some).chain(tokio_stream::once(None))));
-        }
-        // What one of them misses nobody knows: all end with it.
-        Ok(Box::pin(futures::stream::select_all(topics).map_while(|id| id)))
+            Box::pin(futures::stream::once(subscribed).try_flatten())
+        });
+        Box::pin(futures::stream::select_all(topics))
     }
 
     async fn list(&self, page: u32) -> Result<HostPage, HostError> {
@@ -74,7 +78,7 @@ impl Studio {
             limit,
             user_id: None,
         };
-        let answer = Client::new(self.line.channel().await?).list_apps(request).await;
+        let answer = self.client().await?.list_apps(request).await;
         let pb::ListAppsResponse { apps, total_count } =
             answer.map_err(|status| HostError::of(&status, SCOPE))?.into_inner();
         let mut listed = HostPage { total: u64::try_from(total_count).unwrap_or(0), ..HostPage::default() };
@@ -98,9 +102,16 @@ impl HostService for Studio {
         Box::pin(self.list(page))
     }
 
-    fn app_events(&self) -> HostFuture<'_, AppEvents> {
-        Box::pin(self.subscribe())
+    fn app_events(&self) -> AppEvents {
+        self.subscribe()
     }
+}
+
+/// In the order in which they are kept: another order of the host's is no difference.
+fn ordered(mut ids: Vec<u32>) -> Vec<u32> {
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }
 
 /// What an event is about. Its payload may hold secrets of the App: nothing else of it is read (hazard H20).
@@ -125,6 +136,7 @@ fn app(info: pb::AppInfo) -> Option<HostApp> {
     ] {
         facts::further(&mut metadata, name, value);
     }
+    let monthly_budget = Some(info.monthly_budget.unwrap_or(0.0)).filter(|budget| budget.is_finite())?;
     Some(HostApp {
         id: AppId::new(info.id)?,
         name: info.name,
@@ -134,12 +146,12 @@ fn app(info: pb::AppInfo) -> Option<HostApp> {
         // Empty in Studio, always in lists (contract 4.5).
         owner_email: Some(info.owner_email).filter(|email| !email.is_empty()),
         owner: UserId::new(info.user_id),
-        monthly_budget: info.monthly_budget.unwrap_or(0.0),
+        monthly_budget,
         rate_limit: None,
         // An id of 0 grants nothing.
         llms: Some(info.llm_ids.iter().filter_map(|id| LlmId::new(*id)).collect()),
-        tools: Some(info.tool_ids),
-        datasources: Some(info.datasource_ids),
+        tools: Some(ordered(info.tool_ids)),
+        datasources: Some(ordered(info.datasource_ids)),
         namespace: Some(info.namespace),
         metadata,
     })

@@ -26,6 +26,8 @@ pub enum Told {
         name: Option<String>,
         /// Whether the host lets them in.
         active: bool,
+        /// Whether they were just made: else it may be a word of before they went.
+        created: bool,
     },
     /// A User is gone.
     UserGone(UserId),
@@ -34,12 +36,10 @@ pub enum Told {
 }
 
 impl Told {
-    /// The User it is about.
-    pub fn user(&self) -> Option<UserId> {
-        match self {
-            Self::User { id, .. } | Self::UserGone(id) => Some(*id),
-            Self::App(_) | Self::LlmGone(_) => None,
-        }
+    /// Whether it says nothing against another word of the same thing, though it came later: hosts tell of changes at once, in
+    /// any order, and that one is gone is the last of them.
+    pub fn is_older_than(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::User { created: false, .. }, Self::UserGone(_)))
     }
 
     /// What stops working by it, if that is certain already.
@@ -60,12 +60,14 @@ impl Reconciler {
         match told {
             Told::App(id) => {
                 // Whatever comes of it, what is known is not to be used.
-                self.cache.forget(*id);
+                self.forget(*id);
                 self.one(*id)
             }
             Told::LlmGone(llm) => self.llm_gone(*llm),
-            Told::User { id, email, name, active } => self.user(*id, |user| {
-                user.host = HostState { active: *active, gone_at_ms: None };
+            Told::User { id, email, name, active, created } => self.user(*id, |user| {
+                if *created || user.host.gone_at_ms.is_none() {
+                    user.host = HostState { active: *active, gone_at_ms: None };
+                }
                 let put = |text: &mut String, said: &Option<String>| {
                     if let Some(said) = said {
                         *text = tidy(said, MAX_TEXT);

@@ -53,6 +53,7 @@ struct Rows {
     base: Option<Checkpoint>,
     changes: Vec<Change>,
     unclaimed: BTreeMap<AppId, UnclaimedApp>,
+    released: std::collections::BTreeSet<AppId>,
     sync: Option<HostSync>,
 }
 
@@ -331,6 +332,7 @@ impl Apps for FakeStore {
                 return Err(StoreError::Exists { what: "App" });
             }
             rows.apps.insert(app.id, app.clone());
+            rows.released.remove(&app.id);
             Ok(())
         })
     }
@@ -350,6 +352,7 @@ impl Apps for FakeStore {
         self.commit(event, &[Subject::App(id)], |rows| {
             rows.apps.get(&id).filter(|app| app.tenant == tenant).ok_or(StoreError::Missing { what: "App" })?;
             rows.apps.remove(&id);
+            rows.released.insert(id);
             Ok(())
         })
     }
@@ -762,15 +765,19 @@ impl Rows {
                     return Err(StoreError::Exists { what: "App" });
                 }
                 self.apps.insert(id, app);
+                self.released.remove(&id);
                 Ok(())
             }
-            HostChange::RemoveApp(_, id) => self.apps.remove(&id).map(drop).ok_or(StoreError::Missing { what: "App" }),
+            HostChange::RemoveApp { id, .. } => {
+                self.released.insert(id);
+                self.apps.remove(&id).map(drop).ok_or(StoreError::Missing { what: "App" })
+            }
             HostChange::User { user, expected } => {
                 let row = self.users.get_mut(&user.id).filter(|row| row.generation == expected);
                 *row.ok_or(StoreError::Conflict { what: "User" })? = user.clone();
                 Ok(())
             }
-            HostChange::RemoveUser(_, id) => {
+            HostChange::RemoveUser { id, .. } => {
                 self.users.remove(&id).map(drop).ok_or(StoreError::Missing { what: "User" })
             }
             HostChange::Unclaimed(app) => {
@@ -807,6 +814,9 @@ impl HostCopy for FakeStore {
     }
     fn unclaimed(&self, ids: &[AppId]) -> StoreResult<Vec<UnclaimedApp>> {
         self.read(|rows| rows.unclaimed.values().filter(|app| ids.contains(&app.id)).cloned().collect())
+    }
+    fn released(&self, ids: &[AppId]) -> StoreResult<Vec<AppId>> {
+        self.read(|rows| ids.iter().copied().filter(|id| rows.released.contains(id)).collect())
     }
     fn list_unclaimed(&self, wanted: &Page<AppId>) -> StoreResult<Vec<UnclaimedApp>> {
         self.read(|rows| page(&rows.unclaimed, wanted, |app| !rows.apps.contains_key(&app.id)))

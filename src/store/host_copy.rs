@@ -20,7 +20,14 @@ pub enum HostChange {
     /// An App that a rule of this machine gives to a tenant.
     Claim(App),
     /// A row that is given up, some time after the host gave it up.
-    RemoveApp(TenantId, AppId),
+    RemoveApp {
+        /// Whose it is.
+        tenant: TenantId,
+        /// Which.
+        id: AppId,
+        /// As it was read.
+        expected: Generation,
+    },
     /// A User's row, where its generation is `expected`.
     User {
         /// As it is from now on.
@@ -29,7 +36,14 @@ pub enum HostChange {
         expected: Generation,
     },
     /// The same of a User.
-    RemoveUser(TenantId, UserId),
+    RemoveUser {
+        /// Whose they are.
+        tenant: TenantId,
+        /// Who.
+        id: UserId,
+        /// As it was read.
+        expected: Generation,
+    },
     /// An App that no tenant has: new, or changed.
     Unclaimed(UnclaimedApp),
     /// One that is not listed any more.
@@ -41,9 +55,9 @@ impl HostChange {
     pub fn subject(&self) -> Option<Subject> {
         match self {
             Self::App { app, .. } | Self::Claim(app) => Some(Subject::App(app.id)),
-            Self::RemoveApp(_, id) => Some(Subject::App(*id)),
+            Self::RemoveApp { id, .. } => Some(Subject::App(*id)),
             Self::User { user, .. } => Some(Subject::User(user.id)),
-            Self::RemoveUser(_, id) => Some(Subject::User(*id)),
+            Self::RemoveUser { id, .. } => Some(Subject::User(*id)),
             Self::Unclaimed(_) | Self::Forget(_) => None,
         }
     }
@@ -63,6 +77,8 @@ pub trait HostCopy: Send + Sync {
     fn gone_before(&self, at_ms: i64, limit: u32) -> StoreResult<(Vec<App>, Vec<User>)>;
     /// Those of these Apps that are kept as unclaimed, in the order of ids.
     fn unclaimed(&self, ids: &[AppId]) -> StoreResult<Vec<UnclaimedApp>>;
+    /// Those of these Apps that a tenant let go, and that nobody claimed since.
+    fn released(&self, ids: &[AppId]) -> StoreResult<Vec<AppId>>;
     /// All Apps that no tenant has, in the order of ids.
     fn list_unclaimed(&self, page: &Page<AppId>) -> StoreResult<Vec<UnclaimedApp>>;
     /// Writes all of these, or none: `Conflict` where a row is not as it was read, `Exists` where a tenant has it already.

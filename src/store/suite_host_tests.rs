@@ -15,6 +15,10 @@ fn all<K>(after: Option<K>) -> Page<K> {
     Page { after, limit: 100 }
 }
 
+fn remove(number: u32, generation: i64) -> HostChange {
+    HostChange::RemoveApp { tenant: ACME, id: id(number), expected: Generation(generation) }
+}
+
 /// Run on each implementation.
 pub(super) fn the_copy_of_a_hosts_directory_is_written_whole_or_not_at_all(store: &dyn Store) {
     store.tenants().create(&tenant(ACME, "acme"), event().into()).unwrap();
@@ -66,14 +70,21 @@ pub(super) fn the_copy_of_a_hosts_directory_is_written_whole_or_not_at_all(store
     // All or nothing.
     let stale = vec![HostChange::Forget(id(30)), HostChange::App { app: app(ACME, 8), expected: Generation(1) }];
     assert!(matches!(copy.apply(stale, vec![event()]), Err(StoreError::Conflict { .. })));
-    let taken = vec![HostChange::RemoveApp(ACME, id(9)), HostChange::Claim(app(ACME, 8))];
+    let taken = vec![remove(9, 7), HostChange::Claim(app(ACME, 8))];
     assert!(matches!(copy.apply(taken, vec![event()]), Err(StoreError::Exists { .. })));
     assert!(copy.unclaimed(&[id(30)]).unwrap().len() == 1 && store.apps().by_id(ACME, id(9)).unwrap().is_some());
 
-    let gone =
-        vec![HostChange::RemoveApp(ACME, id(7)), HostChange::RemoveUser(ACME, annes), HostChange::Forget(id(30))];
+    let gone = vec![
+        remove(7, 70),
+        HostChange::RemoveUser { tenant: ACME, id: annes, expected: Generation(90) },
+        HostChange::Forget(id(30)),
+    ];
     copy.apply(gone, vec![event()]).unwrap();
     assert!(store.apps().by_id(ACME, id(7)).unwrap().is_none() && store.users().by_id(ACME, annes).unwrap().is_none());
+    assert_eq!(copy.released(&[id(7), id(8), id(31)]).unwrap(), [id(7)]);
+    store.apps().remove(ACME, id(8), event()).unwrap();
+    store.apps().add(&app(ACME, 7), event().into()).unwrap();
+    assert_eq!(copy.released(&[id(7), id(8)]).unwrap(), [id(8)], "let go by an admin; and claimed again");
     store.apps().add(&app(ACME, 31), event().into()).unwrap();
     assert_eq!(copy.list_unclaimed(&all(None)).unwrap(), [], "what was claimed meanwhile is not listed");
 

@@ -274,7 +274,7 @@ fn a_bus_that_ends_is_listened_to_again_and_what_was_missed_is_found() {
         host.fakes.bus.cut();
         host.fakes.change(APP, |app| app.active = false);
         until(Duration::from_secs(5), "subscriptions again", || host.fakes.bus.subscribers() == 4).await;
-        answered(&edge, &key, LLM, false, Duration::from_secs(3), "what was told to nobody").await;
+        answered(&edge, &key, LLM, false, Duration::from_secs(15), "what was told to nobody").await;
         host.unload().await;
         edge.unload().await;
     });
@@ -305,6 +305,8 @@ fn v2_user_hooks_keep_users_and_refuse_those_who_are_gone() {
             assert!(!host.passes(&key.text, LLM).await, "told and answered: refused here");
             there.push(answered(&edge, &key, LLM, false, Duration::from_secs(1), "in another process").await);
             tell(&host, hook("after_update", "user", &ann(Value::Null))).await;
+            host.must_refuse(&key.text, LLM, "a word of before brings nobody back").await;
+            tell(&host, hook("after_create", "user", &ann(Value::Null))).await;
         }
         println!("hook to refusal: here {here:?}, in another process after it {there:?}");
         tell(&host, hook("after_update", "user", &ann(json!("2026-01-01T00:00:00Z")))).await;

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use latchkey::pb::full::plugin_events as pb;
 use pb::plugin_event_service_server::PluginEventService;
 use tokio::sync::mpsc;
-use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
 type Subscriber = (String, mpsc::Sender<Result<pb::EventMessage, Status>>);
@@ -64,9 +64,11 @@ impl PluginEventService for Bus {
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         let request = request.into_inner();
         let topic = if request.subscribe_all { String::new() } else { request.topic };
-        let (to, events) = mpsc::channel(100);
+        let (to, mut events) = mpsc::channel(100);
         self.subscribers.lock().unwrap().push((topic, to));
-        Ok(Response::new(Box::pin(ReceiverStream::new(events))))
+        // As grpc-go does: the answer begins with the first event.
+        let first = events.recv().await;
+        Ok(Response::new(Box::pin(tokio_stream::iter(first).chain(ReceiverStream::new(events)))))
     }
 
     async fn unsubscribe(

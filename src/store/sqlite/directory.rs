@@ -115,6 +115,11 @@ pub(super) fn insert_app(transaction: &Transaction<'_>, realm: &str, a: &App) ->
         to_json(&a.datasources)
     ];
     statement.execute(values).map_err(failed())?;
+    let sql = "DELETE FROM released_apps WHERE realm = ?1 AND app_id = ?2";
+    transaction
+        .prepare_cached(sql)
+        .and_then(|mut delete| delete.execute(params![realm, a.id.get()]))
+        .map_err(failed())?;
     write_llms(transaction, realm, a).map_err(failed())
 }
 
@@ -185,25 +190,36 @@ pub(super) fn update_user(
 }
 
 /// Removes a row, and by the schema its grants.
-pub(super) fn remove_app(transaction: &Transaction<'_>, realm: &str, tenant: TenantId, id: AppId) -> StoreResult<()> {
-    let sql = "DELETE FROM apps WHERE realm = ?1 AND app_id = ?2 AND tenant_id = ?3";
-    let removed = transaction.execute(sql, params![realm, id.get(), tenant.as_bytes()]);
-    if removed.map_err(store_error("remove an App", "App"))? == 1 {
-        Ok(())
-    } else {
-        Err(StoreError::Missing { what: "App" })
+pub(super) fn remove_app(
+    transaction: &Transaction<'_>,
+    realm: &str,
+    tenant: TenantId,
+    id: AppId,
+    expected: Option<Generation>,
+) -> StoreResult<()> {
+    let failed = || store_error("remove an App", "App");
+    let sql = "DELETE FROM apps WHERE realm = ?1 AND app_id = ?2 AND tenant_id = ?3 AND generation = coalesce(?4, generation)";
+    let values = params![realm, id.get(), tenant.as_bytes(), expected.map(|generation| generation.0)];
+    if transaction.execute(sql, values).map_err(failed())? != 1 {
+        return Err(StoreError::Missing { what: "App" });
     }
+    // So that no rule gives it away again, with the credentials that are still there.
+    let sql = "INSERT OR REPLACE INTO released_apps (realm, app_id) VALUES (?1, ?2)";
+    transaction.execute(sql, params![realm, id.get()]).map(drop).map_err(failed())
 }
 
 /// Removes a row.
-pub(super) fn remove_user(transaction: &Transaction<'_>, realm: &str, tenant: TenantId, id: UserId) -> StoreResult<()> {
-    let sql = "DELETE FROM users WHERE realm = ?1 AND user_id = ?2 AND tenant_id = ?3";
-    let removed = transaction.execute(sql, params![realm, id.get(), tenant.as_bytes()]);
-    if removed.map_err(store_error("remove a User", "User"))? == 1 {
-        Ok(())
-    } else {
-        Err(StoreError::Missing { what: "User" })
-    }
+pub(super) fn remove_user(
+    transaction: &Transaction<'_>,
+    realm: &str,
+    tenant: TenantId,
+    id: UserId,
+    expected: Option<Generation>,
+) -> StoreResult<()> {
+    let sql = "DELETE FROM users WHERE realm = ?1 AND user_id = ?2 AND tenant_id = ?3 AND generation = coalesce(?4, generation)";
+    let values = params![realm, id.get(), tenant.as_bytes(), expected.map(|generation| generation.0)];
+    let removed = transaction.execute(sql, values).map_err(store_error("remove a User", "User"))?;
+    if removed == 1 { Ok(()) } else { Err(StoreError::Missing { what: "User" }) }
 }
 
 impl Apps for SqliteStore {
@@ -245,7 +261,7 @@ impl Apps for SqliteStore {
     fn remove(&self, tenant: TenantId, id: AppId, event: AuditEvent) -> StoreResult<()> {
         let realm = self.shared.realm.clone();
         self.writer.commit("remove an App", event, vec![Subject::App(id)], move |transaction| {
-            remove_app(transaction, &realm, tenant, id)
+            remove_app(transaction, &realm, tenant, id, None)
         })
     }
 }
@@ -306,7 +322,7 @@ impl Users for SqliteStore {
     fn remove(&self, tenant: TenantId, id: UserId, event: AuditEvent) -> StoreResult<()> {
         let realm = self.shared.realm.clone();
         self.writer.commit("remove a User", event, vec![Subject::User(id)], move |transaction| {
-            remove_user(transaction, &realm, tenant, id)
+            remove_user(transaction, &realm, tenant, id, None)
         })
     }
 }

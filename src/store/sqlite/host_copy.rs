@@ -46,9 +46,13 @@ impl SqliteStore {
         match change {
             HostChange::App { app, expected } => directory::update_app(transaction, realm, app, *expected),
             HostChange::Claim(app) => directory::insert_app(transaction, realm, app),
-            HostChange::RemoveApp(tenant, id) => directory::remove_app(transaction, realm, *tenant, *id),
+            HostChange::RemoveApp { tenant, id, expected } => {
+                directory::remove_app(transaction, realm, *tenant, *id, Some(*expected))
+            }
             HostChange::User { user, expected } => directory::update_user(transaction, realm, user, *expected),
-            HostChange::RemoveUser(tenant, id) => directory::remove_user(transaction, realm, *tenant, *id),
+            HostChange::RemoveUser { tenant, id, expected } => {
+                directory::remove_user(transaction, realm, *tenant, *id, Some(*expected))
+            }
             HostChange::Unclaimed(app) => {
                 let sql = format!(
                     "INSERT OR REPLACE INTO unclaimed_apps (realm, {UNCLAIMED}) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
@@ -121,6 +125,16 @@ impl HostCopy for SqliteStore {
             );
             let mut statement = connection.prepare_cached(&sql)?;
             statement.query_map(params![self.shared.realm, ids], unclaimed_from_row)?.collect()
+        })
+    }
+
+    fn released(&self, ids: &[AppId]) -> StoreResult<Vec<AppId>> {
+        let ids = ids_text(ids);
+        self.read("read Apps that were let go", |connection| {
+            let sql =
+                "SELECT app_id FROM released_apps WHERE realm = ?1 AND app_id IN (SELECT value FROM json_each(?2))";
+            let mut statement = connection.prepare_cached(sql)?;
+            statement.query_map(params![self.shared.realm, ids], |row| app_id(row, 0))?.collect()
         })
     }
 

@@ -68,9 +68,9 @@ fn told(request: &pb::ObjectHookRequest) -> Option<Told> {
     if hook == "after_delete" || model.deleted_at.is_some() {
         return Some(Told::UserGone(id));
     }
-    let active = model.active();
+    let (active, created) = (model.active(), hook == "after_create");
     let said = |text: Option<Cow<'_, str>>| text.filter(|text| !text.is_empty()).map(Cow::into_owned);
-    Some(Told::User { id, email: said(model.email), name: said(model.untagged_name.or(model.name)), active })
+    Some(Told::User { id, email: said(model.email), name: said(model.untagged_name.or(model.name)), active, created })
 }
 
 impl PluginService {
@@ -120,7 +120,7 @@ mod tests {
 
     fn user(email: Option<&str>, name: Option<&str>, active: bool) -> Told {
         let (email, name) = (email.map(str::to_owned), name.map(str::to_owned));
-        Told::User { id: UserId::new(9).unwrap(), email, name, active }
+        Told::User { id: UserId::new(9).unwrap(), email, name, active, created: false }
     }
 
     /// As Studio's model is written: names without tags as Go has them.
@@ -131,7 +131,8 @@ mod tests {
     #[test]
     fn h20_of_a_user_only_what_is_needed_is_read() {
         assert_eq!(tell("after_update", "user", ANN), Some(user(Some("ann@acme.example"), Some("Ann"), true)));
-        assert_eq!(tell("after_create", "user", r#"{"id":9}"#), Some(user(None, None, true)));
+        let made = tell("after_create", "user", r#"{"id":9}"#);
+        assert!(matches!(made, Some(Told::User { active: true, created: true, .. })), "{made:?}");
         assert_eq!(
             tell("after_update", "user", r#"{"id":9,"email":"","Name":"A\u006en"}"#),
             Some(user(None, Some("Ann"), true))

@@ -16,9 +16,11 @@ use crate::transport::go_plugin::broker::Brokers;
 const ANNOUNCED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Which host it is, told by the keys of its configuration: Studio if and only if it says `has_service_api`. The environment
-/// is no sign: it takes a standalone gateway for Studio (host contract 2.1).
+/// is no sign: it takes a standalone gateway for Studio (host contract 2.1). A gateway's own key counts more, for anybody who
+/// edits the plugin's configuration can write the other one (rule R2).
 pub fn runtime_of(config: &BTreeMap<String, String>) -> HostRuntime {
-    if config.contains_key("has_service_api") { HostRuntime::Studio } else { HostRuntime::Microgateway }
+    let says = |key| config.contains_key(key);
+    if says("has_service_api") && !says("_plugin_id") { HostRuntime::Studio } else { HostRuntime::Microgateway }
 }
 
 /// The ids of the plugin and of the service that a configuration names; none if it names no service.
@@ -90,6 +92,8 @@ mod tests {
         assert_eq!((runtime_of(&gateway), ids_of(&gateway)), (HostRuntime::Microgateway, Some((42, 1))));
         assert_eq!((runtime_of(&studio), ids_of(&studio)), (HostRuntime::Studio, Some((42, 7))));
         // An admin's own setting of that name is no host's key.
+        let fooled = config(&[("_plugin_id", "42"), ("_service_broker_id", "1"), ("has_service_api", "true")]);
+        assert_eq!((runtime_of(&fooled), ids_of(&fooled)), (HostRuntime::Microgateway, Some((42, 1))));
         assert_eq!(ids_of(&config(&[("plugin_id", "42"), ("service_broker_id", "7")])), None);
         assert_eq!(ids_of(&config(&[("_plugin_id", "42")])), None, "no management server");
         assert_eq!(ids_of(&config(&[("_plugin_id", "0"), ("_service_broker_id", "1")])), None);
