@@ -180,6 +180,12 @@ CREATE TABLE processes (
   PRIMARY KEY (boot_id, pid)
 );
 
+CREATE TABLE released_apps (
+  realm  TEXT    NOT NULL,
+  app_id INTEGER NOT NULL CHECK (app_id BETWEEN 1 AND 4294967295),
+  PRIMARY KEY (realm, app_id)
+) WITHOUT ROWID;
+
 CREATE TABLE requests (
   actor        TEXT    NOT NULL,
   tenant_id    BLOB    NOT NULL CHECK (length(tenant_id) = 16),

@@ -4,7 +4,7 @@
 //! so that one that gives up ends nothing for the others. What was asked for before the host told of a change is not kept
 //! ([`AppCache::forget`]). A place that is given up ends its lease, so nothing rests on facts that nobody renews.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -15,6 +15,7 @@ use crate::directory::lease::{Answer, Lease, Standing, Terms};
 use crate::directory::service::{HostError, HostLink};
 use crate::directory::settings::Settings;
 use crate::directory::shares::{Calls, Shares};
+use crate::directory::slot::{Flight, Grounded, Landed, Slot, State, landing};
 use crate::domain::{AppId, Generation, TenantId};
 use crate::telemetry::metrics::{DirectoryCall, Metrics};
 
@@ -22,91 +23,8 @@ use crate::telemetry::metrics::{DirectoryCall, Metrics};
 const RETRY: Duration = Duration::from_secs(1);
 /// And by those who have nothing else to answer from after this.
 const RETRY_WAITED_FOR: Duration = Duration::from_millis(200);
-/// How long one who has a stale answer waits for a fresh one, while the host was not known to be slow.
-const PATIENCE: Duration = Duration::from_millis(50);
 /// How often one who waits asks anew, because what was asked for changed meanwhile.
 const AGAIN: u32 = 3;
-
-/// How a call ended, for those who wait.
-#[derive(Clone)]
-enum Landed {
-    Answer(Arc<Lease>),
-    Failed(HostError),
-    /// The host told of a change meanwhile.
-    Changed,
-}
-
-type Flight = watch::Receiver<Option<Landed>>;
-
-#[derive(Default)]
-struct State {
-    lease: Option<Arc<Lease>>,
-    flight: Option<Flight>,
-    failed: Option<(u64, HostError)>,
-    /// Grows with each change that the host told of.
-    told: u64,
-    /// The store's row that the lease was last used with.
-    row: Option<Generation>,
-    /// The call under way takes longer than one waits who has something else.
-    slow: bool,
-    /// It lost its place: nothing is kept in it any more.
-    dead: bool,
-}
-
-impl State {
-    /// A row that changed in the store may have changed because the host did: what is kept of it is asked for again.
-    fn met(&mut self, row: Generation, stale_is_used: bool) {
-        if self.row.replace(row).is_some_and(|before| before != row) {
-            self.told += 1;
-            self.failed = None;
-            match &self.lease {
-                Some(lease) if stale_is_used => lease.doubt(),
-                Some(lease) => lease.end(),
-                None => {}
-            }
-        }
-    }
-
-    /// Whether the host was asked about this very App and gave no answer, or not soon.
-    fn is_unanswered(&self) -> bool {
-        self.slow || self.failed.is_some()
-    }
-}
-
-/// What is known of one App.
-pub(super) struct Slot {
-    app: AppId,
-    tenant: TenantId,
-    state: Mutex<State>,
-}
-
-impl Slot {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The call under way takes longer than one waits.
-    fn is_slow(&self) {
-        let mut state = self.state();
-        state.slow = state.flight.is_some();
-    }
-
-    /// It lost its place.
-    fn give_up(&self) {
-        self.state().dead = true;
-        self.end();
-    }
-
-    /// Nothing of it is true any more.
-    fn end(&self) {
-        let mut state = self.state();
-        state.told += 1;
-        state.failed = None;
-        if let Some(lease) = state.lease.take() {
-            lease.end();
-        }
-    }
-}
 
 /// Bounded, shared by all requests.
 pub struct AppCache {
@@ -362,32 +280,6 @@ impl AppCache {
         let _ = self.entropy.fill(&mut bytes);
         u32::from_ne_bytes(bytes)
     }
-}
-
-/// Ends a flight whatever becomes of it: a call that panics must not be waited for for ever.
-struct Grounded<'a>(Option<(&'a Slot, watch::Sender<Option<Landed>>)>);
-
-impl Grounded<'_> {
-    fn land(mut self, landed: Landed) {
-        if let Some((_, land)) = self.0.take() {
-            land.send_replace(Some(landed));
-        }
-    }
-}
-
-impl Drop for Grounded<'_> {
-    fn drop(&mut self) {
-        if let Some((slot, land)) = self.0.take() {
-            slot.state().flight = None;
-            land.send_replace(Some(Landed::Failed(HostError::TimedOut)));
-        }
-    }
-}
-
-/// What comes of a flight; none if that is longer than one who has something else waits.
-async fn landing(mut flight: Flight, impatient: bool) -> Option<Landed> {
-    let over = async { flight.wait_for(Option::is_some).await.ok().and_then(|landed| landed.clone()) };
-    if impatient { tokio::time::timeout(PATIENCE, over).await.ok().flatten() } else { over.await }
 }
 
 fn after(at_ns: u64, wait: Duration, now_ns: u64) -> bool {

@@ -8,6 +8,7 @@ use crate::authenticate::record::Recorder;
 use crate::clock::{ManualClock, SystemEntropy};
 use crate::directory::facts::HostApp;
 use crate::directory::service::{HostFuture, HostPage, HostRuntime, HostService};
+use crate::directory::slot::PATIENCE;
 
 const TENANT: TenantId = TenantId::from_bytes([1; 16]);
 const ROW: Generation = Generation(1);

@@ -23,6 +23,7 @@ mod record;
 pub mod service;
 mod settings;
 mod shares;
+mod slot;
 pub mod studio;
 pub mod told;
 
