@@ -85,6 +85,42 @@ const FAULTS: &[(&str, &str, &str, &str)] = &[
         "the newer version",
         "a_newer_schema_is_refused_and_left_as_it_is",
     ),
+    (
+        "the host's Service API does not answer",
+        "known Apps are answered until what is known is older than directory.ttl_seconds, longer only where directory.max_stale_seconds says so; Apps that are not known are refused",
+        "the host answers again",
+        "v3_an_outage_is_survived_as_long_as_is_configured_and_no_longer",
+    ),
+    (
+        "the host's Service API takes seconds",
+        "known Apps are answered as fast as ever; one that is not known waits for its own deadline",
+        "the host answers in time",
+        "a_slow_service_api_never_makes_a_known_app_slow",
+    ),
+    (
+        "the host forbids the call",
+        "everything is refused; health names the scope",
+        "the scope is approved and pushed, or directory.source = store",
+        "a_host_that_forbids_the_call_is_refused_with_the_remedy_in_health",
+    ),
+    (
+        "Studio's list of Apps fails",
+        "nothing is taken away by it",
+        "within ten seconds, when it can be listed again",
+        "a_list_that_fails_takes_nothing_away",
+    ),
+    (
+        "Studio's event bus ends",
+        "it is listened to again, and what was told meanwhile is found",
+        "by itself",
+        "a_bus_that_ends_is_listened_to_again_and_what_was_missed_is_found",
+    ),
+    (
+        "the store cannot be written when Studio tells that a User is gone",
+        "they are refused in that process at once, and written when that is possible",
+        "the store can be written again",
+        "r11_a_user_who_is_gone_is_refused_here_while_the_store_cannot_be_written",
+    ),
 ];
 
 fn table() -> String {
