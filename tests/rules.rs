@@ -1,6 +1,12 @@
 //! Every hazard of the host and every security rule of this version has its test, named after it. What a test proves is
 //! in the test; this table only sees to it that none is forgotten.
-#![allow(clippy::pedantic, clippy::unwrap_used, clippy::panic, reason = "a failed test is a panic")]
+#![allow(
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a failed test is a panic"
+)]
 
 use std::path::Path;
 
@@ -103,6 +109,67 @@ fn every_rule_and_control_has_its_tests() {
     }
     for prefix in CONTROLS {
         assert!(tests.iter().any(|name| name.starts_with(prefix)), "{prefix} has no test");
+    }
+}
+
+/// The patches of `tests/guards`, by name: the lines before the diff.
+fn guards() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guards")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "patch") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let (head, _) = text.split_once("\ndiff --git ").unwrap();
+            found.push((path.file_stem().unwrap().to_str().unwrap().to_owned(), head.to_owned()));
+        }
+    }
+    found
+}
+
+/// What a head says under this word, line by line.
+fn said<'a>(head: &'a str, word: &str) -> Vec<&'a str> {
+    head.lines().filter_map(|line| line.strip_prefix("# ")?.strip_prefix(word)?.strip_prefix(": ")).collect()
+}
+
+#[test]
+fn every_claim_has_guards_and_each_names_the_tests_that_fail_without_it() {
+    let (tests, guards, root) = (tests(), guards(), Path::new(env!("CARGO_MANIFEST_DIR")));
+    for claim in ["V1", "V2", "V3", "V4", "V5"] {
+        assert!(guards.iter().any(|(_, head)| said(head, "claim") == [claim]), "{claim} has no guard in tests/guards");
+    }
+    for (name, head) in &guards {
+        assert!(head.lines().all(|line| line.starts_with("# ")), "{name}: what stands before the diff");
+        assert!(matches!(&*said(head, "claim"), [claim] if name.starts_with(&format!("{}-", claim.to_lowercase()))));
+        assert_eq!(said(head, "Removed").len(), 1, "{name} does not say what it removes");
+        let fails = said(head, "fails");
+        assert!(!fails.is_empty(), "{name} names no test");
+        for arguments in fails {
+            let (target, test) = arguments.rsplit_once(' ').unwrap_or_default();
+            let known = match target.split_once(' ') {
+                Some(("--test", file)) => [format!("tests/{file}.rs"), format!("tests/{file}/main.rs")]
+                    .iter()
+                    .any(|at| root.join(at).exists()),
+                _ => target == "--lib",
+            };
+            let test = test.rsplit("::").next().unwrap();
+            assert!(known && tests.iter().any(|name| name == test), "{name}: there is no {arguments}");
+        }
+    }
+}
+
+#[test]
+fn every_guard_can_still_be_taken_out() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let git = |args: &[&str]| std::process::Command::new("git").args(args).current_dir(root).output();
+    if !root.join(".git").exists() || git(&["--version"]).is_err() {
+        println!("skipped: no repository, or no git");
+        return;
+    }
+    for (name, _) in guards() {
+        let output = git(&["apply", "--check", "-v", &format!("tests/guards/{name}.patch")]).unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        // Git leaves out what is not below where it stands, and is content.
+        assert!(output.status.success() && text.contains("Checking patch"), "{name} does not apply any more: {text}");
     }
 }
 

@@ -447,12 +447,14 @@ fn v4_the_user_object_is_complete_and_the_directorys_own_for_no_host_has_a_look_
     run(60, async {
         let store = TestStore::new();
         let key = store.issue(APP, USER);
+        store.ok(&["user", "set", "--tenant", TENANT, "--id", "9", "--metadata", "team=ops"]);
         for setup in hosts(&store) {
             let host = TestHost::start(setup).await;
             let answer = user_of(&host, &key, LLM).await;
             let user = answer.user.expect("the User");
             assert_eq!((user.id, user.email.as_str(), user.name.as_str()), (USER, "ann@acme.example", "Ann"));
             assert!(user.is_active);
+            assert_eq!(user.metadata, [("team".to_owned(), "ops".to_owned())].into());
             store.ok(&["user", "set", "--tenant", TENANT, "--id", "9", "--name", "Ann Example"]);
             sleep_ms(FOLLOWS_MS).await;
             assert_eq!(user_of(&host, &key, LLM).await.user.unwrap().name, "Ann Example");

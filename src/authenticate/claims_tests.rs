@@ -27,6 +27,9 @@ fn each_condition_counts_against_the_claim_that_it_is_of_whatever_else_is_wrong(
         (Some(Reason::UserUnknown), |rows| rows.user = None),
         (Some(Reason::UserInactive), |rows| rows.user.as_mut().unwrap().active = false),
         (Some(Reason::UserUnknown), |rows| rows.user.as_mut().unwrap().id = crate::domain::UserId::new(77).unwrap()),
+        (Some(Reason::UserUnknown), |rows| {
+            rows.user.as_mut().unwrap().tenant = crate::domain::TenantId::from_bytes([9; 16]);
+        }),
     ];
     for (app, spoil_app) in APPS {
         for (user, spoil_user) in USERS {

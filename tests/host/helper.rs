@@ -68,6 +68,12 @@ async fn be_a_stranger(socket: &str) {
         let answered = service.portal_call(request).await.is_ok_and(|answer| answer.into_inner().success);
         answers.insert(format!("portal {method}"), answered);
     }
+    for (kind, id) in [("user", USER), ("llm", LLM)] {
+        let (hook_type, object_type) = ("after_delete".to_owned(), kind.to_owned());
+        let object_json = json!({ "id": id }).to_string();
+        let request = pb::ObjectHookRequest { hook_type, object_type, object_json, ..Default::default() };
+        let _ = service.handle_object_hook(request).await;
+    }
     let config = [("has_service_api", "true"), ("auth_pre_auth", "false")];
     let config = config.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let _ = service.initialize(pb::InitRequest { config: HashMap::from(config) }).await;

@@ -178,6 +178,8 @@ fn r3_unclaimed_apps_are_listed_and_only_a_rule_of_this_machine_claims_them() {
         host.begin().await;
         in_step(&host).await;
         assert_eq!(app(&store, 30)["name"], "European");
+        let unclaimed = store.ok(&["app", "list", "--unclaimed", "--output", "json"]);
+        assert!(unclaimed.contains("Plant"), "claimed without a rule for its namespace: {unclaimed}");
         let key = store.issue(30, USER);
         assert!(host.passes(&key.text, LLM).await, "of the App that the rule claimed");
         let trail = store.ok(&["audit", "list", "--tenant", TENANT, "--output", "json"]);

@@ -149,7 +149,7 @@ fn r1_another_process_on_the_managed_socket_gets_these_two_only() {
         for method in names(Page::Portal) {
             assert_eq!(told[format!("portal {method}")], false, "PortalCall {method} from another process: {told}");
         }
-        // Its Initialize counted for nothing either: the host's own connection goes on as before.
+        // Its Initialize and its hooks counted for nothing either: the host's own connection goes on as before.
         host.ping().await;
         host.must_accept(&key, "afterwards").await;
         let blocked = crate::pre_auth::ask(&host, "openai", &[("Authorization", "Bearer junk")], LLM).await;
