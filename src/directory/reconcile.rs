@@ -82,7 +82,7 @@ impl Reconciler {
         Self { store, link, cache, clock, entropy, namespaces, runtime }
     }
 
-    /// Compares all Apps. Gives way between pages, for as long as each took. Blocks.
+    /// Compares all Apps. Gives way between pages, twice as long as each took. Blocks.
     ///
     /// # Errors
     /// When host or store gave no answer. What was written until then stays.
@@ -302,12 +302,13 @@ impl Reconciler {
             .unwrap_or(Err(HostError::TimedOut))
     }
 
-    /// Requests come first: rests as long as the last step took.
+    /// Requests come first: rests twice as long as the last step took.
     fn give_way(&self, run: &Run<'_>, started_ns: u64) -> Result<(), ReconcileError> {
         if (run.stopped)() {
             return Err(ReconcileError::Stopped);
         }
-        std::thread::sleep(Duration::from_nanos(self.clock.boot_ns().saturating_sub(started_ns)).min(PATIENCE));
+        let took = Duration::from_nanos(self.clock.boot_ns().saturating_sub(started_ns));
+        std::thread::sleep((took * 2).min(PATIENCE));
         Ok(())
     }
 
