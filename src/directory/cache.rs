@@ -1,6 +1,6 @@
 //! What the host said of Apps, kept for as long as a [`Lease`] says.
 //!
-//! One place ([`Slot`]) for each App. Who asks first starts a call, all others wait for it; the call runs beside the requests,
+//! One place for each App. Who asks first starts a call, all others wait for it; the call runs beside the requests,
 //! so that one that gives up ends nothing for the others. What was asked for before the host told of a change is not kept
 //! ([`AppCache::forget`]). A place that is given up ends its lease, so nothing rests on facts that nobody renews.
 
