@@ -25,6 +25,8 @@ const ROWS: u32 = 500;
 const MOST_PAGES: u32 = 100_000;
 /// Pages in a row that bring nothing new, as they may where Apps are made meanwhile: then it repeats itself.
 const MOST_REPEATS: u32 = 3;
+/// Changes that fail one by one, and none that does not, until it is given up.
+const MOST_FAILURES: u32 = 3;
 /// The longest that a page or an App is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -256,17 +258,22 @@ impl Reconciler {
         let events = |changes: &[HostChange]| record::events(changes, self.clock.wall_ms());
         match self.store.host_copy().apply(changes.clone(), events(&changes)) {
             Ok(()) => return Ok(count(changes.len())),
-            Err(StoreError::Closed | StoreError::Replaced) => return Err(StoreError::Closed),
+            Err(error) if changes.len() == 1 => return if is_anothers(&error) { Ok(0) } else { Err(error) },
+            Err(error @ (StoreError::Closed | StoreError::Replaced)) => return Err(error),
             // One by one, so that what one of them is costs no other.
             Err(_) => {}
         }
-        let (mut written, mut failed) = (0, None);
+        let (mut written, mut failures, mut failed) = (0, 0, None);
         for change in changes {
+            // It is the store: each try may take as long as it waits for a lock.
+            if written == 0 && failures == MOST_FAILURES {
+                break;
+            }
             let events = events(std::slice::from_ref(&change));
             match self.store.host_copy().apply(vec![change], events) {
                 Ok(()) => written += 1,
-                Err(StoreError::Conflict { .. } | StoreError::Exists { .. } | StoreError::Missing { .. }) => {}
-                Err(error) => failed = Some(error),
+                Err(error) if is_anothers(&error) => {}
+                Err(error) => (failures, failed) = (failures + 1, Some(error)),
             }
         }
         match failed {
@@ -328,6 +335,11 @@ impl Reconciler {
         // Without chance the time will do: a generation has to differ from the one before.
         Generation::random(&*self.entropy).unwrap_or_else(|_| Generation(self.clock.wall_ms()))
     }
+}
+
+/// Whether somebody else was faster: then it is left for the next time.
+fn is_anothers(error: &StoreError) -> bool {
+    matches!(error, StoreError::Conflict { .. } | StoreError::Exists { .. } | StoreError::Missing { .. })
 }
 
 fn count(number: usize) -> u32 {
