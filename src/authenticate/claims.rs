@@ -35,7 +35,7 @@ pub fn links(row: &Credential, found: &LinkedRows) -> Links {
         return Links { app: Some(Reason::TenantUnknown), user: Some(Reason::TenantUnknown), suspended: false };
     };
     // Where one is not there, the other is judged all the same, beside one in which nothing is wrong.
-    let (some_app, some_user) = (some_app(row), some_user(row));
+    let (some_app, some_user) = (App::blank(row.tenant, row.app, Generation(0)), some_user(row));
     let (app_there, user_there) = (app.as_ref().unwrap_or(&some_app), user.as_ref().unwrap_or(&some_user));
     let facts = Facts { credential: row, tenant, app: app_there, user: user_there };
     let mut links = Links {
@@ -70,26 +70,6 @@ pub fn llms(app: &App, tenant: &Tenant, local: LlmGrants) -> Option<Reason> {
     match app.llms.as_slice() {
         [] => refused(LlmId::new(1), None),
         list => list.iter().find_map(|llm| refused(Some(llm.id), llm.slug.as_deref())),
-    }
-}
-
-fn some_app(row: &Credential) -> App {
-    App {
-        tenant: row.tenant,
-        id: row.app,
-        name: String::new(),
-        description: String::new(),
-        owner_email: String::new(),
-        owner: None,
-        active: true,
-        host: HostState::default(),
-        monthly_budget: 0.0,
-        rate_limit: 0,
-        metadata: BTreeMap::new(),
-        llms: Vec::new(),
-        tools: Vec::new(),
-        datasources: Vec::new(),
-        generation: Generation(0),
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::directory::facts::HostApp;
-use crate::domain::{App, AppId, Generation, HostState, LlmGrant, TenantId, UnclaimedApp};
+use crate::domain::{App, Generation, HostState, LlmGrant, TenantId, UnclaimedApp};
 use crate::store::HostChange;
 
 /// How long a row stays after its host gave the thing up.
@@ -45,7 +45,7 @@ pub fn of_app(kept: Kept<'_>, host: &HostApp, rules: &Rules<'_>) -> Option<HostC
             let namespace = host.namespace.as_deref().unwrap_or_default();
             if let Some(tenant) = rules.namespaces.get(namespace).filter(|_| !namespace.is_empty()) {
                 let generation = (rules.generation)();
-                return Some(HostChange::Claim(told(&blank(*tenant, host.id, generation), host)));
+                return Some(HostChange::Claim(told(&App::blank(*tenant, host.id, generation), host)));
             }
             let listed = UnclaimedApp {
                 id: host.id,
@@ -68,26 +68,6 @@ pub fn of_gone(row: &App, now_ms: i64, generation: Generation) -> Option<HostCha
     let host = HostState { active: false, gone_at_ms: row.host.gone_at_ms.or(Some(now_ms)) };
     (host != row.host)
         .then(|| HostChange::App { app: App { host, generation, ..row.clone() }, expected: row.generation })
-}
-
-fn blank(tenant: TenantId, id: AppId, generation: Generation) -> App {
-    App {
-        tenant,
-        id,
-        name: String::new(),
-        description: String::new(),
-        owner_email: String::new(),
-        owner: None,
-        active: true,
-        host: HostState::default(),
-        monthly_budget: 0.0,
-        rate_limit: 0,
-        metadata: BTreeMap::new(),
-        llms: Vec::new(),
-        tools: Vec::new(),
-        datasources: Vec::new(),
-        generation,
-    }
 }
 
 /// The row with what the host says of it, its generation as it was.

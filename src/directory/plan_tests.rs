@@ -1,10 +1,10 @@
 use super::*;
-use crate::domain::{LlmId, UserId};
+use crate::domain::{AppId, LlmId, UserId};
 
 const ACME: TenantId = TenantId::from_bytes([1; 16]);
 
 fn row() -> App {
-    told(&blank(ACME, AppId::new(7).unwrap(), Generation(1)), &host())
+    told(&App::blank(ACME, AppId::new(7).unwrap(), Generation(1)), &host())
 }
 
 fn host() -> HostApp {

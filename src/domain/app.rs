@@ -41,6 +41,27 @@ pub struct App {
 }
 
 impl App {
+    /// An App of which nothing is known but whose it is: active, and it may use nothing.
+    pub fn blank(tenant: TenantId, id: AppId, generation: Generation) -> Self {
+        Self {
+            tenant,
+            id,
+            name: String::new(),
+            description: String::new(),
+            owner_email: String::new(),
+            owner: None,
+            active: true,
+            host: HostState::default(),
+            monthly_budget: 0.0,
+            rate_limit: 0,
+            metadata: BTreeMap::new(),
+            llms: Vec::new(),
+            tools: Vec::new(),
+            datasources: Vec::new(),
+            generation,
+        }
+    }
+
     /// Whether it may be used: tenant and host both say so.
     pub fn is_active(&self) -> bool {
         self.active && self.host.permits()
