@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::clock::{Clock, Entropy};
 use crate::directory::condition::Condition;
-use crate::directory::lease::{Answer, Lease, Standing, Terms};
+use crate::directory::lease::{Answer, Lease, Standing, Terms, nanos};
 use crate::directory::service::{HostError, HostLink};
 use crate::directory::settings::Settings;
 use crate::directory::shares::{Calls, Shares};
@@ -164,14 +164,10 @@ impl AppCache {
     }
 
     /// Apps kept.
-    pub fn len(&self) -> u64 {
+    #[cfg(test)]
+    fn len(&self) -> u64 {
         self.slots.run_pending_tasks();
         self.slots.entry_count()
-    }
-
-    /// Whether none is kept.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// How the host has been.
@@ -238,7 +234,7 @@ impl AppCache {
             Err(_) => DirectoryCall::Failed,
         };
         self.metrics.directory_call(outcome, took_ns);
-        self.condition.note(&found, self.clock.boot_ns());
+        self.condition.note(&found);
         (found.map(|app| app.map_or(Answer::Absent, |app| Answer::Present(Box::new(app)))), started_ns)
     }
 
@@ -284,10 +280,6 @@ impl AppCache {
 
 fn after(at_ns: u64, wait: Duration, now_ns: u64) -> bool {
     now_ns >= at_ns.saturating_add(nanos(wait))
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

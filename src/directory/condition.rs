@@ -1,6 +1,6 @@
 //! How the host's Service API has been: what says whether stale facts may be used, and what people are told.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::directory::service::HostError;
@@ -9,7 +9,6 @@ use crate::directory::service::HostError;
 #[derive(Default)]
 pub struct Condition {
     struggles: AtomicBool,
-    answered_ns: AtomicU64,
     last: Mutex<Option<HostError>>,
 }
 
@@ -24,11 +23,6 @@ impl Condition {
         self.last().clone()
     }
 
-    /// When it last answered, on the boot clock; 0 before it did.
-    pub fn answered_ns(&self) -> u64 {
-        self.answered_ns.load(Ordering::Acquire)
-    }
-
     /// Nothing is known of it: it is another generation.
     pub(super) fn is_another(&self) {
         self.struggles.store(false, Ordering::Release);
@@ -36,11 +30,10 @@ impl Condition {
 
     /// How a call ended. What fails of one App says nothing of the others: only a host that cannot be reached or asked
     /// struggles.
-    pub(super) fn note<T>(&self, found: &Result<T, HostError>, now_ns: u64) {
+    pub(super) fn note<T>(&self, found: &Result<T, HostError>) {
         let mut last = self.last();
         match found {
             Ok(_) => {
-                self.answered_ns.store(now_ns, Ordering::Release);
                 self.struggles.store(false, Ordering::Release);
                 if last.take().is_some() {
                     tracing::info!("the host's Service API answers again");

@@ -6,7 +6,7 @@
 use tonic::Code;
 
 use crate::directory::facts::{self, HostApp};
-use crate::directory::service::{HostError, HostFuture, HostPage, HostService, Line, MAX_MESSAGE, PAGE};
+use crate::directory::service::{HostError, HostFuture, HostService, Line, MAX_MESSAGE};
 use crate::domain::AppId;
 use crate::pb::full::microgateway_management as pb;
 use crate::pb::full::microgateway_management::microgateway_management_service_client::MicrogatewayManagementServiceClient as Client;
@@ -46,34 +46,11 @@ impl Gateway {
         let app = answer.app.and_then(app).ok_or(HostError::Nonsense { what: "no App" })?;
         if app.id == id { Ok(Some(app)) } else { Err(HostError::Nonsense { what: "another App" }) }
     }
-
-    async fn list(&self, is_active: bool, page: u32) -> Result<pb::ListAppsResponse, HostError> {
-        let (page, limit) = (i32::try_from(page).unwrap_or(i32::MAX), i32::try_from(PAGE).unwrap_or(i32::MAX));
-        let request = pb::ListAppsRequest { context: self.context(), is_active: Some(is_active), page, limit };
-        let answer = self.client().await?.list_apps(request).await;
-        answer.map(tonic::Response::into_inner).map_err(|status| HostError::of(&status, SCOPE))
-    }
 }
 
 impl HostService for Gateway {
     fn app(&self, id: AppId) -> HostFuture<'_, Option<HostApp>> {
         Box::pin(self.get(id))
-    }
-
-    fn apps(&self, page: u32) -> HostFuture<'_, HostPage> {
-        // A gateway's copy holds active Apps alone (contract 3.7).
-        Box::pin(async move {
-            let pb::ListAppsResponse { apps, total_count } = self.list(true, page).await?;
-            let mut listed = HostPage { total: u64::try_from(total_count).unwrap_or(0), ..HostPage::default() };
-            for info in apps {
-                let id = info.id;
-                match app(info) {
-                    Some(app) => listed.apps.push(app),
-                    None => listed.odd.push(id),
-                }
-            }
-            Ok(listed)
-        })
     }
 }
 

@@ -56,7 +56,6 @@ impl Terms {
     /// Of what was asked for at `asked_ns`: fresh for `ttl` at most, looked at after about two thirds of it. `chance` makes
     /// both come somewhat earlier, so that what was fetched at once does not end at once.
     pub fn new(asked_ns: u64, ttl: Duration, max_stale: Duration, chance: u32) -> Self {
-        let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let ttl_ns = nanos(ttl);
         // Up to a tenth.
         let earlier = u64::try_from(u128::from(ttl_ns) * u128::from(chance) / (10 * (1_u128 << 32))).unwrap_or(0);
@@ -67,6 +66,11 @@ impl Terms {
         let stale_until_ns = if max_stale.is_zero() { fresh_until_ns } else { stale_until_ns };
         Self { look_at_ns, fresh_until_ns, stale_until_ns }
     }
+}
+
+/// A duration as the boot clock counts.
+pub(super) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Lease {

@@ -118,30 +118,21 @@ impl Reconciler {
                 return Ok(());
             }
             run.sync.listed += count(fresh.len());
-            self.batch(run, &fresh)?;
+            let (changes, unclaimed) = self.planned(&fresh, &run.namespaces)?;
+            run.sync.unclaimed += unclaimed;
+            run.sync.changed += self.write(changes)?;
             drop(turn);
             self.give_way(run, started_ns)?;
         }
         Ok(())
     }
 
-    fn batch(&self, run: &mut Run<'_>, apps: &[HostApp]) -> Result<(), ReconcileError> {
-        let changes = self.planned(apps, &run.namespaces)?;
-        let unclaimed = self.unclaimed_among(apps, &changes)?;
-        run.sync.unclaimed += unclaimed;
-        run.sync.changed += self.write(changes)?;
-        Ok(())
-    }
-
-    /// How many of these no tenant has afterwards.
-    fn unclaimed_among(&self, apps: &[HostApp], changes: &[HostChange]) -> StoreResult<u32> {
-        let ids: Vec<AppId> = apps.iter().map(|app| app.id).collect();
-        let claimed = self.store.host_copy().claimed(&ids)?.len();
-        let claims = changes.iter().filter(|change| matches!(change, HostChange::Claim(_))).count();
-        Ok(count(apps.len().saturating_sub(claimed + claims)))
-    }
-
-    fn planned(&self, apps: &[HostApp], namespaces: &BTreeMap<String, TenantId>) -> StoreResult<Vec<HostChange>> {
+    /// What is to be written of these, and how many of them no tenant has afterwards.
+    fn planned(
+        &self,
+        apps: &[HostApp],
+        namespaces: &BTreeMap<String, TenantId>,
+    ) -> StoreResult<(Vec<HostChange>, u32)> {
         let ids: Vec<AppId> = apps.iter().map(|app| app.id).collect();
         let copy = self.store.host_copy();
         let claimed: BTreeMap<AppId, App> = copy.claimed(&ids)?.into_iter().map(|app| (app.id, app)).collect();
@@ -151,7 +142,7 @@ impl Reconciler {
         let generation = || self.generation();
         let (rules, no_rules) = (Rules { namespaces, generation: &generation }, BTreeMap::new());
         let no_rules = Rules { namespaces: &no_rules, generation: &generation };
-        let mut changes = Vec::new();
+        let (mut changes, mut unclaimed) = (Vec::new(), 0);
         for app in apps {
             let kept = match (claimed.get(&app.id), listed.get(&app.id)) {
                 (Some(row), _) => Kept::Claimed(row),
@@ -159,13 +150,15 @@ impl Reconciler {
                 (None, None) => Kept::Nothing,
             };
             let change = plan::of_app(kept, app, if released.contains(&app.id) { &no_rules } else { &rules });
-            if !matches!(kept, Kept::Nothing) && listed.contains_key(&app.id) {
-                let is_claimed = claimed.contains_key(&app.id) || matches!(change, Some(HostChange::Claim(_)));
-                changes.extend(is_claimed.then_some(HostChange::Forget(app.id)));
+            let is_claimed = matches!(kept, Kept::Claimed(_)) || matches!(change, Some(HostChange::Claim(_)));
+            if !is_claimed {
+                unclaimed += 1;
+            } else if listed.contains_key(&app.id) {
+                changes.push(HostChange::Forget(app.id));
             }
             changes.extend(change);
         }
-        Ok(changes)
+        Ok((changes, unclaimed))
     }
 
     /// Apps that tenants have and the host did not list: each is asked for, for a list that is read in pages while it changes
@@ -184,7 +177,7 @@ impl Reconciler {
                 let started_ns = self.clock.boot_ns();
                 let turn = self.turn();
                 let changes = match self.ask(run.service.app(row.id)) {
-                    Ok(Some(app)) => self.planned(&[app], &run.namespaces)?,
+                    Ok(Some(app)) => self.planned(&[app], &run.namespaces)?.0,
                     Ok(None) => self.gone(row),
                     // One that it cannot be asked for holds up no other.
                     Err(error @ (HostError::Failed { .. } | HostError::Nonsense { .. })) => {
@@ -239,7 +232,7 @@ impl Reconciler {
         let service = self.link.service().ok_or(ReconcileError::NoHost)?;
         let _turn = self.turn();
         let changes = if let Some(app) = self.ask(service.app(id))? {
-            self.planned(&[app], &self.namespaces()?)?
+            self.planned(&[app], &self.namespaces()?)?.0
         } else {
             let copy = self.store.host_copy();
             let gone = copy.claimed(&[id])?.iter().flat_map(|row| self.gone(row)).collect::<Vec<_>>();

@@ -82,8 +82,6 @@ pub struct HostPage {
     pub apps: Vec<HostApp>,
     /// Apps of this page that make no sense, by their ids as the host gave them.
     pub odd: Vec<u32>,
-    /// How many there are in all, as the host counts.
-    pub total: u64,
 }
 
 /// A host's Service API. No call has a limit in time of its own.
@@ -91,7 +89,10 @@ pub trait HostService: Send + Sync {
     /// One App; none if the host says that there is none.
     fn app(&self, id: AppId) -> HostFuture<'_, Option<HostApp>>;
     /// A page of all Apps, active or not, counted from 1, of [`PAGE`] at most.
-    fn apps(&self, page: u32) -> HostFuture<'_, HostPage>;
+    /// Only Studio is asked: a gateway has a copy.
+    fn apps(&self, _page: u32) -> HostFuture<'_, HostPage> {
+        Box::pin(std::future::ready(Err(HostError::Failed { code: tonic::Code::Unimplemented })))
+    }
     /// Ids of Apps that change from now on, as the host's bus tells of them: lossy, and any plugin may forge one.
     /// The stream is there at once: whether the host has a bus shows in it.
     fn app_events(&self) -> AppEvents {

@@ -79,10 +79,9 @@ impl Studio {
             user_id: None,
         };
         let answer = self.client().await?.list_apps(request).await;
-        let pb::ListAppsResponse { apps, total_count } =
-            answer.map_err(|status| HostError::of(&status, SCOPE))?.into_inner();
-        let mut listed = HostPage { total: u64::try_from(total_count).unwrap_or(0), ..HostPage::default() };
-        for info in apps {
+        let answer = answer.map_err(|status| HostError::of(&status, SCOPE))?.into_inner();
+        let mut listed = HostPage::default();
+        for info in answer.apps {
             let id = info.id;
             match app(info) {
                 Some(app) => listed.apps.push(app),
