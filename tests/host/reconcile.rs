@@ -440,3 +440,44 @@ fn v5_the_checklist_says_when_the_grants_that_are_kept_are_not_studios() {
         host.unload().await;
     });
 }
+
+#[test]
+fn r3_an_app_that_a_tenant_let_go_is_claimed_again_by_no_rule() {
+    run(60, async {
+        let store = TestStore::new();
+        let key = store.issue(APP, USER);
+        let host = TestHost::launch(studio(&store).env("LATCHKEY_DIRECTORY__NAMESPACES", "eu=acme")).await;
+        host.fakes.change(APP, |app| app.namespace = "eu".to_owned());
+        let mut host = host;
+        host.begin().await;
+        in_step(&host).await;
+        assert!(host.passes(&key.text, LLM).await);
+        store.ok(&["app", "remove", "--tenant", TENANT, "--id", "7"]);
+        in_step(&host).await;
+        in_step(&host).await;
+        host.must_refuse(&key.text, LLM, "let go, and the rule still names its namespace").await;
+        assert!(store.ok(&["app", "list", "--unclaimed", "--output", "json"]).contains("\"app_id\":7"));
+        store.ok(&["app", "add", "--tenant", TENANT, "--id", "7", "--name", "Shop"]);
+        answered(&host, &key, LLM, true, Duration::from_secs(5), "claimed by whoever may").await;
+        host.unload().await;
+    });
+}
+
+#[test]
+fn r11_an_app_with_odd_texts_of_the_host_can_be_switched_off() {
+    run(60, async {
+        let store = TestStore::new();
+        let key = store.issue(APP, USER);
+        let host = TestHost::start(studio(&store)).await;
+        host.fakes.change(APP, |app| {
+            app.name = String::new();
+            app.metadata = json!({ "note": "two\nlines", "long": "x".repeat(5_000) }).to_string();
+        });
+        in_step(&host).await;
+        in_step(&host).await;
+        assert_eq!(app(&store, APP)["metadata"]["note"], "two\nlines", "as Studio has it");
+        store.set_app_active(APP, false);
+        answered(&host, &key, LLM, false, Duration::from_secs(2), "switched off").await;
+        host.unload().await;
+    });
+}
