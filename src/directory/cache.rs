@@ -234,6 +234,10 @@ impl AppCache {
             Err(_) => DirectoryCall::Failed,
         };
         self.metrics.directory_call(outcome, took_ns);
+        if found.is_ok() {
+            let wall = Duration::from_millis(u64::try_from(self.clock.wall_ms()).unwrap_or(0));
+            self.metrics.directory_answered_at.set(wall.as_secs_f64());
+        }
         self.condition.note(&found);
         (found.map(|app| app.map_or(Answer::Absent, |app| Answer::Present(Box::new(app)))), started_ns)
     }

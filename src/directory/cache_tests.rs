@@ -210,6 +210,7 @@ async fn where_it_is_configured_facts_outlive_an_outage_for_so_long_and_no_longe
     assert_eq!(world.holds(&lease), Standing::Ended);
     assert_eq!(world.get(7).await.unwrap_err(), HostError::Unreachable);
     assert!(world.cache.condition().problem().is_some());
+    assert!((world.metrics.directory_answered_at.get() - 1_800_000_000.0).abs() < 1e-3, "before the outage");
     world.mood(Mood::Answers);
     world.pass(1);
     assert_eq!(world.get(7).await.unwrap().1, Standing::Fresh);

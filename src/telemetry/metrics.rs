@@ -137,6 +137,8 @@ pub struct Metrics {
     pub feed_failures: Counter,
     /// Seconds from commit to effect of other processes' changes.
     pub revocation_effective: Histogram,
+    /// When the host last answered, seconds since the epoch; 0 before it did.
+    pub directory_answered_at: Gauge<f64, AtomicU64>,
     /// Decisions that rested on facts of the host older than promised.
     pub directory_stale: Counter,
     /// Apps of the host that are kept.
@@ -191,6 +193,13 @@ impl Metrics {
             Unit::Seconds,
             directory_call_duration.clone(),
         );
+        let directory_answered_at = Gauge::<f64, AtomicU64>::default();
+        registry.register_with_unit(
+            metric::DIRECTORY_ANSWERED_AT,
+            "When the host's Service API last answered, since the epoch",
+            Unit::Seconds,
+            directory_answered_at.clone(),
+        );
         let directory_entries = Gauge::default();
         registry.register(metric::DIRECTORY_ENTRIES, "Apps of the host that are kept", directory_entries.clone());
         let mut counter = |name, help| {
@@ -233,6 +242,7 @@ impl Metrics {
             feed_changes,
             feed_failures,
             revocation_effective,
+            directory_answered_at,
             directory_stale,
             directory_entries,
             intake_bytes,

@@ -54,6 +54,8 @@ pub mod metric {
     pub const DIRECTORY_CALLS: &str = "directory_calls";
     /// Seconds that such a call took.
     pub const DIRECTORY_CALL_DURATION: &str = "directory_call_duration";
+    /// When the host last answered, seconds since the epoch; its age is the directory's.
+    pub const DIRECTORY_ANSWERED_AT: &str = "directory_answered_at";
     /// Decisions that rested on facts of the host older than promised, because it did not answer.
     pub const DIRECTORY_STALE: &str = "directory_stale_answers";
     /// Apps of the host that are kept.
