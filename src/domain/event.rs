@@ -3,7 +3,7 @@
 //! Both are written in the transaction of the change itself. Actions and subjects are closed sets, and
 //! no field can hold a secret.
 
-use crate::domain::ids::{AppId, CredentialId, LinkId, OperatorId, Position, TenantId, UserId};
+use crate::domain::ids::{AppId, CredentialId, IssuerId, LinkId, OperatorId, Position, TenantId, UserId};
 
 /// What a change was about: the key by which caches drop what they hold.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -22,6 +22,8 @@ pub enum Subject {
     Operator(CredentialId),
     /// A link of an outside identity.
     Link(LinkId),
+    /// A trusted issuer of JWTs.
+    Issuer(IssuerId),
     /// The key of subject hashes.
     SubjectKey,
     /// The store's peppers.
@@ -41,6 +43,7 @@ impl Subject {
             Self::Credential(_) => "credential",
             Self::Operator(_) => "operator",
             Self::Link(_) => "link",
+            Self::Issuer(_) => "issuer",
             Self::SubjectKey => "subject_key",
             Self::Pepper => "pepper",
             Self::Imports => "imports",
@@ -56,6 +59,7 @@ impl Subject {
             Self::User(id) => id.to_string(),
             Self::Credential(id) | Self::Operator(id) => id.to_string(),
             Self::Link(id) => id.to_string(),
+            Self::Issuer(id) => id.to_string(),
         }
     }
 
@@ -70,6 +74,7 @@ impl Subject {
             "credential" => id.parse().ok().map(Self::Credential),
             "operator" => id.parse().ok().map(Self::Operator),
             "link" => id.parse().ok().map(Self::Link),
+            "issuer" => id.parse().ok().map(Self::Issuer),
             "subject_key" => Some(Self::SubjectKey),
             "pepper" => Some(Self::Pepper),
             "imports" => Some(Self::Imports),

@@ -132,6 +132,10 @@ random_id! {
     /// A link's public id.
     LinkId
 }
+random_id! {
+    /// A trusted issuer's public id.
+    IssuerId
+}
 
 macro_rules! host_id {
     ($(#[$doc:meta])* $name:ident) => {

@@ -3,6 +3,7 @@
 //! Read [`presented`] and [`key_format`] for what a client may send, [`credential`] for what is
 //! stored about it, [`denial`] for every way to say no.
 
+pub mod algorithm;
 pub mod app;
 pub mod credential;
 pub mod denial;
@@ -11,6 +12,7 @@ pub mod hex;
 pub mod host;
 pub mod ids;
 pub mod imported;
+pub mod issuer;
 pub mod key_format;
 pub mod key_scan;
 pub mod link;
@@ -20,12 +22,14 @@ pub mod tenant;
 pub mod user;
 pub mod verifier;
 
+pub use algorithm::{Algorithm, KeyFamily};
 pub use app::{App, LlmGrant};
 pub use credential::{Credential, CredentialKind, Environment, Status};
 pub use denial::{Denial, Reason};
 pub use event::{Action, AuditEvent, Change, Subject};
 pub use host::{HostState, HostSync, UnclaimedApp};
-pub use ids::{AppId, CredentialId, Generation, LinkId, LlmId, OperatorId, Position, TenantId, UserId};
+pub use ids::{AppId, CredentialId, Generation, IssuerId, LinkId, LlmId, OperatorId, Position, TenantId, UserId};
+pub use issuer::Issuer;
 pub use link::{Link, SubjectHash, SubjectKeyFingerprint};
 pub use operator::{Operator, Role};
 pub use presented::Presented;
