@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
-use crate::domain::{AppId, Credential, CredentialId, Reason, TenantId, UserId};
+use crate::domain::{AppId, CredentialId, Reason, TenantId, UserId};
 
 /// One decision. It borrows what it tells of, because most are counted and copied nowhere.
 pub enum DecisionRecord<'a> {
     /// A yes.
     Accepted {
-        /// The credential that was presented.
-        credential: &'a Credential,
+        /// Whose credential it was.
+        known: (CredentialId, TenantId, AppId, UserId),
         /// At which point of the request.
         stage: &'static str,
         /// The client's address, where it is known for certain.

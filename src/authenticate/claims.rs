@@ -37,7 +37,7 @@ pub fn links(row: &Credential, found: &LinkedRows) -> Links {
     // Where one is not there, the other is judged all the same, beside one in which nothing is wrong.
     let (some_app, some_user) = (App::blank(row.tenant, row.app, Generation(0)), some_user(row));
     let (app_there, user_there) = (app.as_ref().unwrap_or(&some_app), user.as_ref().unwrap_or(&some_user));
-    let facts = Facts { credential: row, tenant, app: app_there, user: user_there };
+    let facts = Facts { holder: row.into(), tenant, app: app_there, user: user_there };
     let mut links = Links {
         app: app.is_none().then_some(Reason::AppUnknown),
         user: user.is_none().then_some(Reason::UserUnknown),

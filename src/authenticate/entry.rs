@@ -40,20 +40,11 @@ impl Entry {
         feed: &ChangeFeed,
         read_ns: u64,
     ) -> Self {
-        let credential = verified.credential();
-        let linked = Some((credential.tenant, credential.app, credential.user));
-        let vintage = Vintage { era, position, stripes: feed.stripes(subjects(Some(credential.id), linked)) };
-        let mut claims = vec![
-            ("tenant", tenant.slug.clone()),
-            ("credential_id", credential.id.to_string()),
-            ("credential_kind", "api_key".to_owned()),
-            ("scopes", credential.scopes.join(" ")),
-            ("environment", credential.environment.as_str().to_owned()),
-            ("expires_at", credential.end_ms().map_or_else(String::new, crate::clock::rfc3339)),
-        ];
-        // Said only while an old credential lives out its grace (RFC 8594 names the idea).
-        claims.extend(credential.replaced.and(credential.end_ms()).map(|end| ("sunset", crate::clock::rfc3339(end))));
-        let used_at_ms = AtomicI64::new(credential.last_used_at_ms.unwrap_or(0));
+        let vintage = Vintage { era, position, stripes: feed.stripes(verified.subjects()) };
+        let mut claims = vec![("tenant", tenant.slug.clone())];
+        claims.append(&mut verified.claims());
+        let used_at_ms = verified.credential().and_then(|row| row.last_used_at_ms);
+        let used_at_ms = AtomicI64::new(used_at_ms.unwrap_or(0));
         Self { verified, tenant, app, user, lease, vintage, read_ns, claims, used_at_ms, used: AtomicBool::new(false) }
     }
 
@@ -70,7 +61,7 @@ impl Entry {
     }
 
     pub(super) fn facts(&self) -> Facts<'_> {
-        Facts { credential: self.verified.credential(), tenant: &self.tenant, app: &self.app, user: &self.user }
+        Facts { holder: self.verified.holder(), tenant: &self.tenant, app: &self.app, user: &self.user }
     }
 
     /// The proven credential.
@@ -127,22 +118,19 @@ impl Held for Arc<Entry> {
     fn bytes(&self) -> usize {
         // What allocations and the places in the maps cost beside.
         const AROUND: usize = 512;
-        let credential = self.verified.credential();
-        let lists = [&credential.scopes, &self.tenant.namespaces];
-        let lists: usize = lists.into_iter().flatten().map(|text| text_bytes(text)).sum();
+        let lists: usize = self.tenant.namespaces.iter().map(|text| text_bytes(text)).sum();
         let metadata = self.app.metadata.iter().chain(&self.user.metadata);
         let metadata: usize = metadata.map(|(key, value)| text_bytes(key) + text_bytes(value)).sum();
         let claims: usize = self.claims.iter().map(|(_, value)| text_bytes(value) + size_of::<&str>()).sum();
         let llms: usize = self.app.llms.iter().map(|llm| 32 + llm.slug.as_deref().map_or(0, str::len)).sum();
-        let texts = credential.label.len()
-            + credential.verifier.phc.len()
+        let texts = self.verified.bytes()
             + self.tenant.name.len()
             + self.app.name.len()
             + self.app.description.len()
             + self.app.owner_email.len()
             + self.user.name.len()
             + self.user.email.len();
-        size_of::<Entry>() + AROUND + lists + metadata + claims + llms + texts + credential.cidrs.len() * 18
+        size_of::<Entry>() + AROUND + lists + metadata + claims + llms + texts
     }
 }
 
@@ -177,8 +165,9 @@ pub enum Finding {
 impl Finding {
     /// A refusal to remember, if it rests on what was read.
     pub(super) fn refusal(refused: Refused, era: Era, feed: &ChangeFeed, read_ns: u64) -> Option<Self> {
-        let RestsOn { position, credential, linked, until_ms } = refused.rests_on?;
-        let vintage = Vintage { era, position, stripes: feed.stripes(subjects(credential, linked)) };
+        let RestsOn { position, proved, beside, linked, until_ms } = refused.rests_on?;
+        let linked = refused.known.filter(|_| linked).map(|known| (known.tenant, known.app, known.user));
+        let vintage = Vintage { era, position, stripes: feed.stripes(subjects(proved, beside, linked)) };
         Some(Self::Bad(Arc::new(Refusal { refused, vintage, until_ms, read_ns })))
     }
 

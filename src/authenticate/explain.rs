@@ -219,7 +219,7 @@ impl Explainer<'_> {
             told.skip(llm);
             return Ok(());
         };
-        let facts = Facts { credential: row, tenant, app, user };
+        let facts = Facts { holder: row.into(), tenant, app, user };
         for (what, check) in LINKS {
             told.judge(what, check(&facts, attempt));
         }

@@ -5,11 +5,12 @@ use std::net::IpAddr;
 
 use crate::authenticate::attempt::Attempt;
 use crate::authenticate::entry::Entry;
-use crate::domain::{App, Credential, Reason, Tenant, TenantStatus, User};
+use crate::domain::{App, Reason, Tenant, TenantStatus, User};
+use crate::verify::Holder;
 
 /// What the conditions are judged on.
 pub(super) struct Facts<'a> {
-    pub(super) credential: &'a Credential,
+    pub(super) holder: Holder<'a>,
     pub(super) tenant: &'a Tenant,
     pub(super) app: &'a App,
     pub(super) user: &'a User,
@@ -32,21 +33,21 @@ pub(super) type LinkCheck = fn(&Facts<'_>, &Attempt<'_>) -> Option<Reason>;
 
 /// Every condition in the order in which it is judged, with what it asserts.
 pub(super) const LINKS: &[(&str, LinkCheck)] = &[
-    ("its tenant is the one it names", |f, _| (f.tenant.id != f.credential.tenant).then_some(Reason::TenantUnknown)),
+    ("its tenant is the one it names", |f, _| (f.tenant.id != f.holder.tenant).then_some(Reason::TenantUnknown)),
     ("its tenant is active", |f, _| (f.tenant.status != TenantStatus::Active).then_some(Reason::TenantSuspended)),
     ("its tenant may be used in the gateway's namespace", |f, attempt| {
         (!f.tenant.allows_namespace(attempt.namespace)).then_some(Reason::NamespaceNotAllowed)
     }),
     ("its App belongs to the tenant", |f, _| {
-        (f.app.tenant != f.tenant.id || f.app.id != f.credential.app).then_some(Reason::AppUnknown)
+        (f.app.tenant != f.tenant.id || f.app.id != f.holder.app).then_some(Reason::AppUnknown)
     }),
     ("its App is active", |f, _| (!f.app.is_active()).then_some(Reason::AppInactive)),
     ("its User belongs to the tenant", |f, _| {
-        (f.user.tenant != f.tenant.id || f.user.id != f.credential.user).then_some(Reason::UserUnknown)
+        (f.user.tenant != f.tenant.id || f.user.id != f.holder.user).then_some(Reason::UserUnknown)
     }),
     ("its User is active", |f, _| (!f.user.is_active()).then_some(Reason::UserInactive)),
     ("it may be used from the client's address", |f, attempt| {
-        let cidrs = &f.credential.cidrs;
+        let cidrs = f.holder.cidrs;
         let allowed = |address: IpAddr| cidrs.iter().any(|net| net.contains(&address.to_canonical()));
         (!cidrs.is_empty() && !attempt.remote.is_some_and(allowed)).then_some(Reason::AddressNotAllowed)
     }),

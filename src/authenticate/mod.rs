@@ -58,7 +58,7 @@ use crate::secret::{CredentialText, Secret};
 use crate::store::feed::ChangeFeed;
 use crate::store::{LinkedRows, Store};
 use crate::telemetry::metrics::Metrics;
-use crate::verify::{Asked, Known, Refused, RestsOn, Verifier};
+use crate::verify::{Asked, Refused, RestsOn, Verifier};
 
 /// What was decided. Both are normal results.
 pub enum Decision<'a> {
@@ -169,7 +169,8 @@ impl Authenticator {
                 }
                 if entry.is_first_use()
                     && let Some(upgrades) = &self.upgrades
-                    && let Some(row) = self.verifier.reseal(&presented, entry.verified().credential())
+                    && let Some(row) = entry.verified().key_row()
+                    && let Some(row) = self.verifier.reseal(&presented, row)
                 {
                     upgrades.note(row);
                 }
@@ -177,7 +178,7 @@ impl Authenticator {
                 answer(Decision::Grant(grant))
             }
             Err(reason) => {
-                let known = Some(Known::from(entry.verified().credential()));
+                let known = Some(entry.verified().known());
                 let refused = Refused { reason, known, rests_on: None };
                 self.hold_back(&presented, started_ns).await;
                 self.refuse(&refused, Some(&presented), attempt, started_ns, answer)
@@ -209,11 +210,9 @@ impl Authenticator {
         now_ms: i64,
         stale: bool,
     ) -> Result<Grant<'a>, Reason> {
-        let credential = entry.verified().credential();
-        credential.check_validity(now_ms)?;
+        entry.verified().check_validity(now_ms)?;
         // One load, nearly always.
-        let linked = Some((credential.tenant, credential.app, credential.user));
-        if self.denied.count() > 0 && self.denied.denies(crate::verify::subjects(Some(credential.id), linked)) {
+        if self.denied.count() > 0 && self.denied.denies(entry.verified().subjects()) {
             return Err(Reason::DeniedHere);
         }
         let linked = link::link(entry, attempt)?;
@@ -306,10 +305,9 @@ impl Authenticator {
         let (era, read_ns) = (self.feed.era(), self.clock.boot_ns());
         let reads = async {
             let verified = self.verifier.verify(presented, asked, self.expiry.now_ms()).await?;
-            let credential = verified.credential();
-            let known = Some(Known::from(credential));
-            let (id, linked) = (credential.id, Some((credential.tenant, credential.app, credential.user)));
-            let linkage = Linkage { tenant: credential.tenant, app: credential.app, user: credential.user };
+            let known = Some(verified.known());
+            let (tenant, app, user) = verified.linkage();
+            let linkage = Linkage { tenant, app, user };
             let Ok(objects) = self.directory.objects(linkage).await else {
                 return Err(Refused { reason: Reason::DirectoryUnavailable, known, rests_on: None });
             };
@@ -318,7 +316,8 @@ impl Authenticator {
             // What the host does not have it may have soon.
             let until_ms = lease.as_ref().map(|lease| self.wall_ms_at(lease.fresh_until_ns()));
             let missing = |reason| {
-                let rests_on = Some(RestsOn { position, credential: Some(id), linked, until_ms });
+                let (proved, beside) = verified.proved_by();
+                let rests_on = Some(RestsOn { position, proved, beside, linked: true, until_ms });
                 move || Refused { reason, known, rests_on }
             };
             let LinkedRows { tenant, app, user } = at.row;

@@ -94,13 +94,13 @@ impl Recorder {
     pub fn accepted(&self, entry: &Entry, attempt: &Attempt<'_>, duration_ns: u64) {
         self.metrics.accepted(duration_ns);
         self.decisions.record(&DecisionRecord::Accepted {
-            credential: entry.verified().credential(),
+            known: entry.verified().known().into(),
             stage: attempt.stage.as_str(),
             remote: attempt.remote,
             request_id: attempt.request_id,
         });
         if tracing::enabled!(tracing::Level::DEBUG) || duration_ns > SLOW_NS {
-            let credential = entry.verified().credential();
+            let known = entry.verified().known();
             macro_rules! line {
                 ($level:expr, $text:literal) => {
                     tracing::event!(
@@ -108,9 +108,9 @@ impl Recorder {
                         request_id = attempt.request_id,
                         stage = attempt.stage.as_str(),
                         tenant = %entry.tenant().slug,
-                        credential_id = %credential.id,
-                        app_id = credential.app.get(),
-                        user_id = credential.user.get(),
+                        credential_id = %known.id,
+                        app_id = known.app.get(),
+                        user_id = known.user.get(),
                         outcome = "accepted",
                         duration_us = duration_ns / 1000,
                         $text
@@ -153,7 +153,7 @@ impl Recorder {
         self.decisions.record(&DecisionRecord::Refused {
             reason: refused.reason,
             stage: attempt.stage.as_str(),
-            known: known.map(|row| (row.id, row.tenant, row.app, row.user)),
+            known: known.map(Into::into),
             remote: attempt.remote,
             request_id: attempt.request_id,
         });

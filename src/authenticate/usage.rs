@@ -56,8 +56,8 @@ impl Usage {
     /// Notes that a gateway's request was accepted at `now_ms`, if none was within the last minute.
     pub(super) fn note(&self, entry: &Entry, attempt: &Attempt<'_>, now_ms: i64) {
         if attempt.stage == Stage::Auth && entry.use_is_due(now_ms, RESOLUTION_MS) {
+            let Some(id) = entry.verified().credential().map(|row| row.id) else { return };
             let mut uses = self.shared.uses();
-            let id = entry.verified().credential().id;
             if uses.len() < MOST || uses.contains_key(&id) {
                 uses.insert(id, now_ms);
             }

@@ -68,7 +68,7 @@ impl ChangeFeed {
     }
 
     /// The stripes to keep with an entry about these subjects.
-    pub fn stripes(&self, subjects: [Subject; 4]) -> Stripes {
+    pub fn stripes(&self, subjects: [Subject; 5]) -> Stripes {
         Stripes(subjects.map(|subject| self.stripe(subject)))
     }
 
@@ -189,8 +189,9 @@ mod tests {
         (clock.clone(), ChangeFeed::new(Position(10), clock, expiry))
     }
 
-    fn subjects() -> [Subject; 4] {
+    fn subjects() -> [Subject; 5] {
         [
+            Subject::Link(crate::domain::LinkId::from_bytes([3; 16])),
             Subject::Credential(CredentialId::from_bytes([1; 16])),
             Subject::Tenant(TenantId::from_bytes([2; 16])),
             Subject::App(AppId::new(7).unwrap()),

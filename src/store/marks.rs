@@ -9,7 +9,7 @@ use crate::domain::Position;
 
 /// The stripes of one cached finding's subjects.
 #[derive(Clone, Copy, Debug)]
-pub struct Stripes(pub(super) [u16; 4]);
+pub struct Stripes(pub(super) [u16; 5]);
 
 /// Which store something was read from: ends when the file under us was replaced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -60,7 +60,7 @@ impl World {
     }
 
     fn vintage(era: Era, position: u64) -> Vintage {
-        Vintage { era, position: Position(position), stripes: Stripes([0; 4]) }
+        Vintage { era, position: Position(position), stripes: Stripes([0; 5]) }
     }
 
     /// A cold verification, as it is: era, then row and position in one snapshot, then the cache.

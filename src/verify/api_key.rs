@@ -8,7 +8,8 @@ use sha2::{Digest as _, Sha256};
 use crate::domain::denial::Class;
 use crate::domain::key_format::KeyParts;
 use crate::domain::{
-    AppId, Credential, CredentialId, CredentialKind, Environment, Generation, Reason, Status, Tag, TenantId, UserId,
+    AppId, Credential, CredentialId, CredentialKind, Environment, Generation, Reason, Status, Subject, Tag, TenantId,
+    UserId,
 };
 use crate::secret::equal_in_constant_time;
 use crate::store::Resealed;
@@ -41,7 +42,8 @@ impl Verifier {
         };
         drop(ring);
 
-        let rests_on = Some(RestsOn { position, credential: Some(parts.id), linked: None, until_ms: None });
+        let proved = Subject::Credential(parts.id);
+        let rests_on = Some(RestsOn { position, proved, beside: None, linked: false, until_ms: None });
         let Some(row) = found.row else {
             return Err(Refused { reason: Reason::UnknownCredential, known: None, rests_on });
         };
@@ -55,7 +57,7 @@ impl Verifier {
             });
         }
         match judged {
-            Ok(()) => Ok(Verified { credential: row, position }),
+            Ok(()) => Ok(Verified::key(row, position)),
             Err(reason) => Err(refused(reason, &row, rests_on)),
         }
     }

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::clock::Entropy;
 use crate::domain::imported::{Algorithm, Handle, HmacKeyId, LENGTHS, Method, Prehash, Proof};
 use crate::domain::presented::Scheme;
-use crate::domain::{Credential, CredentialId, PepperFingerprint, Presented, Reason, Tag, hex};
+use crate::domain::{Credential, CredentialId, PepperFingerprint, Presented, Reason, Subject, Tag, hex};
 use crate::secret::equal_in_constant_time;
 use crate::store::{Resealed, Store, StoreResult};
 use crate::verify::api_key::{Sealed, absent, refused};
@@ -183,7 +183,10 @@ impl Verifier {
         let handles = handles(&self.keyring.ring(), &methods, text);
         let found = self.store.imports().look_up(&handles).map_err(|_| Reason::StoreUnavailable)?;
         let position = found.position;
-        let rests_on = |credential| Some(RestsOn { position, credential, linked: None, until_ms: None });
+        let rests_on = |credential: Option<CredentialId>| {
+            let proved = credential.map_or(Subject::Imports, Subject::Credential);
+            Some(RestsOn { position, proved, beside: None, linked: false, until_ms: None })
+        };
         if found.row.is_empty() {
             let ring = self.keyring.ring();
             // The same work as for one that is there.
@@ -196,7 +199,7 @@ impl Verifier {
         for row in found.row {
             let (sealed, secret) = seals(&self.keyring.ring(), &row, text);
             match self.judge(&row, sealed, &secret, asked, now_ms).await {
-                Ok(()) => return Ok(Verified { credential: row, position }),
+                Ok(()) => return Ok(Verified::key(row, position)),
                 Err(reason) => {
                     let rests_on = rests_on(Some(row.id)).filter(|_| alone);
                     let refused = refused(reason, &row, rests_on);

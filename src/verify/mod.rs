@@ -15,6 +15,7 @@ pub mod pool;
 pub mod slow;
 pub mod subject;
 pub mod tag;
+mod verified;
 
 use std::sync::Arc;
 
@@ -31,25 +32,7 @@ use crate::verify::keyring::Keyring;
 use crate::verify::pool::ArgonPool;
 
 pub use hasher::Hasher;
-
-/// A credential whose secret was proven against a row that only a holder of the pepper can have
-/// written. A fact, which may be cached; whether it is in force is judged at each use.
-pub struct Verified {
-    credential: Credential,
-    position: Position,
-}
-
-impl Verified {
-    /// The proven record.
-    pub fn credential(&self) -> &Credential {
-        &self.credential
-    }
-
-    /// The feed position of the snapshot that the record was read from.
-    pub fn position(&self) -> Position {
-        self.position
-    }
-}
+pub use verified::{Holder, Verified};
 
 /// Whose credential it was, for log and audit only.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,6 +47,12 @@ pub struct Known {
     pub user: UserId,
 }
 
+impl From<Known> for (CredentialId, TenantId, AppId, UserId) {
+    fn from(known: Known) -> Self {
+        (known.id, known.tenant, known.app, known.user)
+    }
+}
+
 impl From<&Credential> for Known {
     fn from(row: &Credential) -> Self {
         Self { id: row.id, tenant: row.tenant, app: row.app, user: row.user }
@@ -75,10 +64,12 @@ impl From<&Credential> for Known {
 pub struct RestsOn {
     /// The feed position of the oldest snapshot that was read.
     pub position: Position,
-    /// The credential that was looked for; none where a key of another system was, and none was found.
-    pub credential: Option<CredentialId>,
-    /// Its tenant, App and User, where they were read too.
-    pub linked: Option<Linkage>,
+    /// What was read, or looked for.
+    pub proved: Subject,
+    /// What was read beside it.
+    pub beside: Option<Subject>,
+    /// Whether tenant, App and User were read too: those of [`Refused::known`].
+    pub linked: bool,
     /// It stands only before this moment, milliseconds since the epoch.
     pub until_ms: Option<i64>,
 }
@@ -86,11 +77,11 @@ pub struct RestsOn {
 /// What a credential names.
 pub type Linkage = (TenantId, AppId, UserId);
 
-/// What facts about a credential rest on.
-pub fn subjects(credential: Option<CredentialId>, linked: Option<Linkage>) -> [Subject; 4] {
-    let credential = credential.map_or(Subject::Imports, Subject::Credential);
-    linked.map_or([credential; 4], |(tenant, app, user)| {
-        [credential, Subject::Tenant(tenant), Subject::App(app), Subject::User(user)]
+/// What facts rest on: what proved them, what beside it, and the tenant, App and User, where these were read too.
+pub fn subjects(proved: Subject, beside: Option<Subject>, linked: Option<Linkage>) -> [Subject; 5] {
+    let beside = beside.unwrap_or(proved);
+    linked.map_or([proved, beside, proved, proved, proved], |(tenant, app, user)| {
+        [proved, beside, Subject::Tenant(tenant), Subject::App(app), Subject::User(user)]
     })
 }
 

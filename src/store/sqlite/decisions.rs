@@ -119,12 +119,11 @@ impl DecisionLog {
 impl DecisionSink for DecisionLog {
     fn record(&self, record: &DecisionRecord<'_>) {
         let (reason, stage, remote, known, request_id) = match *record {
-            DecisionRecord::Accepted { credential, stage, remote, request_id } => {
+            DecisionRecord::Accepted { known, stage, remote, request_id } => {
                 let number = self.shared.accepted.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
                 if self.accepted_one_in == 0 || !number.is_multiple_of(self.accepted_one_in) {
                     return;
                 }
-                let known = (credential.id, credential.tenant, credential.app, credential.user);
                 (None, stage, remote, Some(known), request_id)
             }
             DecisionRecord::Refused { reason, stage, known, remote, request_id } => {

@@ -31,8 +31,9 @@ pub(super) fn credential() -> Credential {
 }
 
 pub(super) fn accepted(credential: &Credential) -> DecisionRecord<'_> {
+    let known = (credential.id, credential.tenant, credential.app, credential.user);
     let remote = Some("192.0.2.7".parse().unwrap());
-    DecisionRecord::Accepted { credential, stage: "auth", remote, request_id: "req_2" }
+    DecisionRecord::Accepted { known, stage: "auth", remote, request_id: "req_2" }
 }
 
 pub(super) fn start(dir: &Path, limits: (u64, u32, u32)) -> (DecisionLog, Arc<ManualClock>) {
