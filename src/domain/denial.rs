@@ -59,6 +59,38 @@ reasons! {
     CredentialChecksum = "credential_checksum", Credential;
     /// A JWT, and no issuer is trusted.
     JwtNotAccepted = "jwt_not_accepted", Credential;
+    /// It has dots, and is not a JWT as RFC 7515 and RFC 7519 say.
+    JwtMalformed = "jwt_malformed", Credential;
+    /// A JWT of an issuer that no tenant trusts, or not for its audience.
+    IssuerUnknown = "issuer_unknown", Credential;
+    /// A JWT that more than one trusted issuer could have made (rule R16).
+    IssuerAmbiguous = "issuer_ambiguous", Credential;
+    /// The issuer's tokens are not taken for the time being.
+    IssuerInactive = "issuer_inactive", Credential;
+    /// The issuer's rules do not pass the linter, or a waiver has ended.
+    IssuerPolicy = "issuer_policy", Credential;
+    /// The issuer's row was changed by somebody without the key of subject hashes. An alarm.
+    IssuerForged = "issuer_forged", Credential;
+    /// A JWT with an algorithm that its issuer is not allowed, or that its key is not for.
+    JwtAlgorithm = "jwt_algorithm", Credential;
+    /// A JWT under a key that its issuer does not have.
+    JwtKeyUnknown = "jwt_key_unknown", Credential;
+    /// A JWT whose signature is wrong.
+    JwtSignature = "jwt_signature", Credential;
+    /// A JWT whose type or claims are not those that its issuer's tokens must have.
+    JwtClaims = "jwt_claims", Credential;
+    /// A JWT that does not say for which App and User it stands, or not as it should.
+    ClaimUnusable = "claim_unusable", Credential;
+    /// A JWT of a subject that is linked to no App and User.
+    LinkMissing = "link_missing", Credential;
+    /// The link's row was changed by somebody without the key of subject hashes. An alarm.
+    LinkForged = "link_forged", Credential;
+    /// A token with our signature that we have no record of.
+    TokenUnknown = "token_unknown", Credential;
+    /// The token's record was changed by somebody without the key of subject hashes. An alarm.
+    TokenForged = "token_forged", Credential;
+    /// A token of a key that was changed after it was issued.
+    TokenSuperseded = "token_superseded", Credential;
     /// An operator token where an API key belongs, or the reverse.
     WrongKind = "wrong_kind", Credential;
     /// No credential has this id.
@@ -109,6 +141,10 @@ reasons! {
     MessageMalformed = "message_malformed", Request;
     /// The plugin has no usable store or configuration; see `health`.
     NotReady = "not_ready", Unavailable;
+    /// There are no keys of the issuer to verify with, or they are too old.
+    KeysUnavailable = "keys_unavailable", Unavailable;
+    /// The key of subject hashes, under which issuers and links are, is not here.
+    SubjectKeyMissing = "subject_key_missing", Unavailable;
     /// The row was tagged under a pepper that this process does not hold.
     PepperMissing = "pepper_missing", Unavailable;
     /// The hashing queue is full.
@@ -132,6 +168,9 @@ impl Reason {
     pub const fn alarm(self) -> Option<&'static str> {
         match self {
             Self::RowForged => Some("a credential's row was changed by somebody without the pepper; it is refused"),
+            Self::IssuerForged | Self::LinkForged | Self::TokenForged => {
+                Some("a row about JWTs was changed by somebody without the key of subject hashes; it is refused")
+            }
             Self::HoneyKey => Some("a honey key was used: where it was laid out has been read; it is refused"),
             _ => None,
         }

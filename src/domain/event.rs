@@ -24,6 +24,8 @@ pub enum Subject {
     Link(LinkId),
     /// A trusted issuer of JWTs.
     Issuer(IssuerId),
+    /// That there is a link, or one less.
+    Links,
     /// The key of subject hashes.
     SubjectKey,
     /// The store's peppers.
@@ -44,6 +46,7 @@ impl Subject {
             Self::Operator(_) => "operator",
             Self::Link(_) => "link",
             Self::Issuer(_) => "issuer",
+            Self::Links => "links",
             Self::SubjectKey => "subject_key",
             Self::Pepper => "pepper",
             Self::Imports => "imports",
@@ -53,7 +56,7 @@ impl Subject {
     /// Its id as text: base62 or decimal, empty for everything.
     pub fn id_text(&self) -> String {
         match self {
-            Self::Everything | Self::SubjectKey | Self::Pepper | Self::Imports => String::new(),
+            Self::Everything | Self::Links | Self::SubjectKey | Self::Pepper | Self::Imports => String::new(),
             Self::Tenant(id) => id.to_string(),
             Self::App(id) => id.to_string(),
             Self::User(id) => id.to_string(),
@@ -75,6 +78,7 @@ impl Subject {
             "operator" => id.parse().ok().map(Self::Operator),
             "link" => id.parse().ok().map(Self::Link),
             "issuer" => id.parse().ok().map(Self::Issuer),
+            "links" => Some(Self::Links),
             "subject_key" => Some(Self::SubjectKey),
             "pepper" => Some(Self::Pepper),
             "imports" => Some(Self::Imports),

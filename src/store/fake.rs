@@ -413,7 +413,7 @@ impl Links for FakeStore {
         })
     }
     fn add(&self, link: &Link, record: Record) -> StoreResult<()> {
-        self.commit(record, &[Subject::Link(link.id)], |rows| {
+        self.commit(record, &[Subject::Link(link.id), Subject::Links], |rows| {
             rows.check_owners(link.tenant, link.app, link.user)?;
             let same = |row: &Link| (row.tenant, &row.issuer, row.subject) == (link.tenant, &link.issuer, link.subject);
             if rows.links.values().any(|row| row.id == link.id || same(row)) {
@@ -430,12 +430,20 @@ impl Links for FakeStore {
         let about = |row: &&Link| (row.tenant, row.issuer.as_str(), row.subject) == (tenant, issuer, subject);
         self.read(|rows| rows.links.values().find(about).cloned())
     }
+    fn look_up(&self, tenant: TenantId, issuer: &str, subject: SubjectHash) -> StoreResult<At<Option<Link>>> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        let about = |row: &&Link| (row.tenant, row.issuer.as_str(), row.subject) == (tenant, issuer, subject);
+        self.read(|rows| At {
+            position: Position(rows.changes.len() as u64),
+            row: rows.links.values().find(about).cloned(),
+        })
+    }
     fn list(&self, tenant: TenantId, issuer: Option<&str>, wanted: &Page<LinkPlace>) -> StoreResult<Vec<Link>> {
         let of = |row: &Link| row.tenant == tenant && issuer.is_none_or(|issuer| row.issuer == issuer);
         self.read(|rows| page(&rows.links, wanted, of))
     }
     fn remove(&self, tenant: TenantId, id: LinkId, event: AuditEvent) -> StoreResult<()> {
-        self.commit(event, &[Subject::Link(id)], |rows| {
+        self.commit(event, &[Subject::Link(id), Subject::Links], |rows| {
             let place = rows.links.values().find(|row| row.id == id && row.tenant == tenant);
             let place = place.map(|row| (row.created_at_ms, row.id)).ok_or(StoreError::Missing { what: "link" })?;
             rows.links.remove(&place);

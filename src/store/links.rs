@@ -1,7 +1,7 @@
 //! Links: which App and User an identity of an outside issuer stands for.
 
 use crate::domain::{AuditEvent, Link, LinkId, SubjectHash, SubjectKeyFingerprint, TenantId};
-use crate::store::{Page, Record, StoreResult};
+use crate::store::{At, Page, Record, StoreResult};
 
 /// What a listing of links goes by: when they were made, and their id.
 pub type LinkPlace = (i64, LinkId);
@@ -21,6 +21,8 @@ pub trait Links: Send + Sync {
     fn by_id(&self, tenant: TenantId, id: LinkId) -> StoreResult<Option<Link>>;
     /// Of this tenant, by whom it is about.
     fn find(&self, tenant: TenantId, issuer: &str, subject: SubjectHash) -> StoreResult<Option<Link>>;
+    /// The same for the answer path, with the feed position of the snapshot.
+    fn look_up(&self, tenant: TenantId, issuer: &str, subject: SubjectHash) -> StoreResult<At<Option<Link>>>;
     /// Of this tenant, of one issuer where it is given, newest last, in the order of (created, id).
     fn list(&self, tenant: TenantId, issuer: Option<&str>, page: &Page<LinkPlace>) -> StoreResult<Vec<Link>>;
     /// Removes it, whoever wrote it.

@@ -29,6 +29,11 @@ pub(super) fn links_are_found_by_whom_they_are_about_and_each_is_there_once(stor
     assert_eq!(links.find(ACME, ISSUER, row.subject).unwrap(), Some(row.clone()));
     assert_eq!(links.find(ACME, "https://id.example/", row.subject).unwrap(), None, "the exact issuer");
     assert_eq!(links.find(ACME, ISSUER, SubjectHash([2; 32])).unwrap(), None);
+    // The answer path reads the same, with the feed's position.
+    let at = links.look_up(ACME, ISSUER, row.subject).unwrap();
+    assert_eq!((at.row.as_ref(), at.position), (Some(&row), store.feed().position().unwrap()));
+    assert_eq!(links.look_up(ACME, ISSUER, SubjectHash([2; 32])).unwrap().row, None);
+    assert_eq!(links.look_up(GLOBEX, ISSUER, row.subject).unwrap().row, None);
     for taken in [link(ACME, 2, 1), link(ACME, 1, 2)] {
         assert!(matches!(links.add(&taken, event().into()), Err(StoreError::Exists { what: "link" })));
     }

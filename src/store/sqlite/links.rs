@@ -3,12 +3,12 @@
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use crate::domain::{
-    AuditEvent, Generation, Link, LinkId, PepperFingerprint, Subject, SubjectHash, SubjectKeyFingerprint, TenantId,
+    AuditEvent, Generation, Link, LinkId, PepperFingerprint, Position, Subject, SubjectHash, SubjectKeyFingerprint, TenantId,
 };
 use crate::store::sqlite::credentials::check_owners;
 use crate::store::sqlite::rows::{app_id, user_id};
 use crate::store::sqlite::{SqliteStore, store_error};
-use crate::store::{LinkPlace, Links, Page, Record, StoreError, StoreResult};
+use crate::store::{At, LinkPlace, Links, Page, Record, StoreError, StoreResult};
 
 const COLUMNS: &str = "id, tenant_id, issuer, subject_hash, app_id, user_id, generation, row_mac, created_at_ms";
 
@@ -67,7 +67,7 @@ impl Links for SqliteStore {
     fn add(&self, link: &Link, record: Record) -> StoreResult<()> {
         const OPERATION: &str = "add a link";
         let (l, realm) = (link.clone(), self.shared.realm.clone());
-        self.writer.commit(OPERATION, record, vec![Subject::Link(link.id)], move |transaction| {
+        self.writer.commit(OPERATION, record, vec![Subject::Link(link.id), Subject::Links], move |transaction| {
             check_owners(transaction, &realm, (l.tenant, l.app, l.user), OPERATION)?;
             let sql = format!("INSERT INTO links ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
             let values = params![
@@ -101,6 +101,23 @@ impl Links for SqliteStore {
         })
     }
 
+    fn look_up(&self, tenant: TenantId, issuer: &str, subject: SubjectHash) -> StoreResult<At<Option<Link>>> {
+        self.shared.reads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.read("look a link up", |connection| {
+            let sql = format!(
+                "SELECT {COLUMNS}, (SELECT seq FROM sqlite_sequence WHERE name = 'changes') FROM (SELECT 1) LEFT JOIN links \
+                 ON tenant_id = ?1 AND issuer = ?2 AND subject_hash = ?3"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            statement.query_row(params![tenant.as_bytes(), issuer, subject.0], |row| {
+                let position = row.get::<_, Option<i64>>(9)?.unwrap_or(0);
+                let absent = matches!(row.get_ref(0)?, rusqlite::types::ValueRef::Null);
+                let found = if absent { None } else { Some(from_row(row)?) };
+                Ok(At { position: Position(u64::try_from(position).unwrap_or(0)), row: found })
+            })
+        })
+    }
+
     fn list(&self, tenant: TenantId, issuer: Option<&str>, page: &Page<LinkPlace>) -> StoreResult<Vec<Link>> {
         self.read("list links", |connection| {
             // Two statements, so that each has its index.
@@ -117,7 +134,7 @@ impl Links for SqliteStore {
 
     fn remove(&self, tenant: TenantId, id: LinkId, event: AuditEvent) -> StoreResult<()> {
         const OPERATION: &str = "remove a link";
-        self.writer.commit(OPERATION, event, vec![Subject::Link(id)], move |transaction| {
+        self.writer.commit(OPERATION, event, vec![Subject::Link(id), Subject::Links], move |transaction| {
             let removed = transaction
                 .execute(
                     "DELETE FROM links WHERE id = ?1 AND tenant_id = ?2",
