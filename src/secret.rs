@@ -29,6 +29,8 @@ pub enum Pepper {}
 pub enum SubjectKeyBytes {}
 /// A private signing key (PKCS#8).
 pub enum SigningKey {}
+/// A secret that an issuer of JWTs signs with and we verify with.
+pub enum IssuerSecret {}
 
 impl Kind for CredentialText {}
 impl Kind for ApiKeyText {}
@@ -36,6 +38,7 @@ impl Kind for OperatorText {}
 impl Kind for Pepper {}
 impl Kind for SubjectKeyBytes {}
 impl Kind for SigningKey {}
+impl Kind for IssuerSecret {}
 
 /// Bytes that are wiped on drop and reach nobody but through [`Secret::expose`].
 ///

@@ -41,6 +41,7 @@ const FROZEN: &[(&str, &str)] = &[
     ("sqlite/0017_index_credentials_of_users.sql", "f7e1a39776d82d15e67c4f2b294303786a1493a39cc6d7de566434b8fb5d351b"),
     ("sqlite/0018_create_links.sql", "58f5ada06ddeedb0421b0752ba730052d926eba65b7b37316245a97a4599f77c"),
     ("sqlite/0019_add_host_state.sql", "0282d287f1f40efc0ab3b4ae451b89694946de69443e113491346612ab975156"),
+    ("sqlite/0020_create_issuers.sql", "3fad070ab5be107824e18995e20c852f26a25e7919045da51c298063a02d4e4c"),
 ];
 
 fn root() -> PathBuf {

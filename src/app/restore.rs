@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::app::init::{Workshop, local_actor};
-use crate::app::{OpenFailure, Settings, pepper_source};
+use crate::app::{OpenFailure, Settings, pepper_source, subject_key};
 use crate::clock::{Clock as _, Entropy as _, SystemClock, SystemEntropy};
 use crate::domain::event::{Actor, DetailKey};
 use crate::domain::hex;
-use crate::domain::{Action, AuditEvent, Status, Subject, Tenant, TenantStatus};
+use crate::domain::{Action, AuditEvent, Issuer, Status, Subject, Tenant, TenantStatus};
 use crate::store::sqlite::backup::{self, Inspection};
 use crate::store::sqlite::{self, OpenError, OpenOptions, ProcessKind, SqliteStore, guard, lock, migrate};
-use crate::store::{Page, Store as _, StoreError, StoreResult};
+use crate::store::{MOST_ISSUERS, Page, Store as _, StoreError, StoreResult};
 use crate::verify::keyring::Keyring;
+use crate::verify::subject::SubjectKey;
 
 /// Rows read at once.
 const PAGE: u32 = 500;
@@ -71,6 +72,8 @@ pub struct Restored {
     pub revocations: u64,
     /// Links of the backup that were removed from the replaced store, and so from this one.
     pub links: u64,
+    /// Issuers of the backup that were removed from the replaced store or switched off there, and so here.
+    pub issuers: u64,
     /// Tenants that are suspended as they were in the replaced store.
     pub suspensions: u64,
     /// Credentials of the replaced store that the backup does not have.
@@ -107,14 +110,14 @@ pub fn restore(settings: &Settings, from: &Path, accept_lost_revocations: bool) 
     let keyring =
         Keyring::load(pepper_source(settings, &data_dir), &new.peppers().list()?).map_err(OpenFailure::from)?;
     let mut restored =
-        Restored { backup, revocations: 0, links: 0, suspensions: 0, lost_credentials: 0, replaced: None };
+        Restored { backup, revocations: 0, links: 0, issuers: 0, suspensions: 0, lost_credentials: 0, replaced: None };
     let mut details = Vec::new();
     let path = data_dir.join(sqlite::FILE_NAME);
     let mut replaced = None;
     if path.symlink_metadata().is_ok() {
         match replaced_store(&data_dir, &workshop, options(ProcessKind::Command)) {
             Ok(old) => {
-                carry_over(&old, &new, &keyring, &mut restored)?;
+                carry_over(&old, &new, &keyring, &subject_key(settings, &data_dir), &mut restored)?;
                 if let Some((length, head)) = old.audit().head()? {
                     details.push((DetailKey::TrailLength, length.to_string()));
                     details.push((DetailKey::TrailHead, hex::encode(&head)));
@@ -222,17 +225,56 @@ fn remove_links(tenant: &Tenant, old: &SqliteStore, new: &SqliteStore, restored:
     }
 }
 
+/// Removes from `new` the issuers of a tenant that were removed from `old`, and switches those off that were switched off
+/// there. Without the key of subject hashes the latter's rows are not sealed anew: they are refused like those of somebody
+/// else's making.
+fn take_back_issuers(
+    tenant: &Tenant,
+    old: &SqliteStore,
+    new: &SqliteStore,
+    key: Option<&SubjectKey>,
+    restored: &mut Restored,
+) -> StoreResult<()> {
+    // A tenant has few.
+    let page = Page { after: None, limit: MOST_ISSUERS };
+    for mut row in new.issuers().list(tenant.id, &page)? {
+        let event = |action, details| {
+            let event = event(action, Subject::Issuer(row.id), details, Actor::System);
+            AuditEvent { tenant: Some(tenant.id), ..event }
+        };
+        match old.issuers().by_id(tenant.id, row.id)? {
+            None => {
+                let event = event(Action::IssuerRemoved, vec![(DetailKey::Issuer, row.rules.iss.clone())]);
+                new.issuers().remove(tenant.id, row.id, event)?;
+            }
+            Some(was) if row.active && !was.active => {
+                let event = event(Action::IssuerChanged, vec![(DetailKey::Active, false.to_string())]);
+                row.active = false;
+                if let Some(key) = key.filter(|key| key.is_genuine_issuer(&Issuer { active: true, ..row.clone() })) {
+                    row.mac = key.issuer_mac(&row);
+                }
+                new.issuers().update(&row, row.generation, event)?;
+            }
+            Some(_) => continue,
+        }
+        restored.issuers += 1;
+    }
+    Ok(())
+}
+
 /// Takes back in `new` what was taken back in `old`, and lets it know the key of subject hashes that was made since.
 fn carry_over(
     old: &SqliteStore,
     new: &SqliteStore,
     keyring: &Keyring,
+    subject_key: &Path,
     restored: &mut Restored,
 ) -> Result<(), RestoreFailure> {
     if let (None, Some(key)) = (new.links().key()?, old.links().key()?) {
         let details = vec![(DetailKey::SubjectKeyFingerprint, key.to_string())];
         new.links().set_key(key, event(Action::SubjectKeyAdded, Subject::SubjectKey, details, Actor::System))?;
     }
+    let subject_key = SubjectKey::load_known(subject_key, new.links().key()?).ok();
     for tenant in tenants(old)? {
         if tenant.status == TenantStatus::Suspended
             && let Some(mut active) = new.tenants().by_id(tenant.id)?
@@ -244,6 +286,7 @@ fn carry_over(
             restored.suspensions += 1;
         }
         remove_links(&tenant, old, new, restored)?;
+        take_back_issuers(&tenant, old, new, subject_key.as_ref(), restored)?;
         let mut after = None;
         loop {
             let page = old.credentials().list(tenant.id, &Page { after, limit: PAGE })?;

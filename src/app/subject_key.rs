@@ -1,5 +1,5 @@
 //! The key of subject hashes of a store that was made before there were links, or whose key is gone and under which there
-//! is no link.
+//! is neither a link nor an issuer.
 
 use crate::admin::AdminError;
 use crate::app::Opened;
@@ -21,11 +21,11 @@ pub enum SubjectKeyFailure {
     Admin(#[from] AdminError),
 }
 
-/// Makes the key where the store knows none, and where it is missing and no link is under it; whether it did. One that lies
+/// Makes the key where the store knows none, and where it is missing and nothing is under it; whether it did. One that lies
 /// there already, from a run that was cut off, is taken and never replaced.
 ///
 /// # Errors
-/// When the key of a store with links is missing, another one is there, or it cannot be made.
+/// When the key of a store with links or issuers is missing, another one is there, or it cannot be made.
 pub fn ensure(opened: &Opened) -> Result<bool, SubjectKeyFailure> {
     let (links, path) = (opened.store.links(), &opened.subject_key);
     let known = links.key()?;

@@ -79,6 +79,7 @@ struct RestoreView {
     revocations_carried_over: u64,
     suspensions_carried_over: u64,
     removals_of_links_carried_over: u64,
+    issuers_taken_back: u64,
     credentials_not_in_the_backup: u64,
     replaced: Option<String>,
 }
@@ -91,6 +92,7 @@ pub(super) fn put_back(context: &Context, args: &RestoreArgs) -> Outcome {
         revocations_carried_over: restored.revocations,
         suspensions_carried_over: restored.suspensions,
         removals_of_links_carried_over: restored.links,
+        issuers_taken_back: restored.issuers,
         credentials_not_in_the_backup: restored.lost_credentials,
         replaced: restored.replaced.map(|path| path.display().to_string()),
     };

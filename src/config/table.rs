@@ -233,7 +233,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Path,
         default: "",
         scope: Scope::LocalOnly,
-        doc: "The key of subject hashes, by which links are found; the file `subject.key` in the data directory by default. Elsewhere, beside the pepper for instance, who has the store alone can try no subjects.",
+        doc: "The key of subject hashes, by which links are found and under which they and issuers are sealed; the file `subject.key` in the data directory by default. Elsewhere, beside the pepper for instance, who has the store alone can try no subjects and seal no issuers.",
     },
     Setting {
         key: "log.level",

@@ -26,6 +26,8 @@ pub enum Subject {
     Issuer(IssuerId),
     /// That there is a link, or one less.
     Links,
+    /// Which issuers are trusted: what was found about a token whose issuer was none of them rests on it.
+    Issuers,
     /// The key of subject hashes.
     SubjectKey,
     /// The store's peppers.
@@ -47,6 +49,7 @@ impl Subject {
             Self::Link(_) => "link",
             Self::Issuer(_) => "issuer",
             Self::Links => "links",
+            Self::Issuers => "issuers",
             Self::SubjectKey => "subject_key",
             Self::Pepper => "pepper",
             Self::Imports => "imports",
@@ -56,7 +59,9 @@ impl Subject {
     /// Its id as text: base62 or decimal, empty for everything.
     pub fn id_text(&self) -> String {
         match self {
-            Self::Everything | Self::Links | Self::SubjectKey | Self::Pepper | Self::Imports => String::new(),
+            Self::Everything | Self::Links | Self::Issuers | Self::SubjectKey | Self::Pepper | Self::Imports => {
+                String::new()
+            }
             Self::Tenant(id) => id.to_string(),
             Self::App(id) => id.to_string(),
             Self::User(id) => id.to_string(),
@@ -79,6 +84,7 @@ impl Subject {
             "link" => id.parse().ok().map(Self::Link),
             "issuer" => id.parse().ok().map(Self::Issuer),
             "links" => Some(Self::Links),
+            "issuers" => Some(Self::Issuers),
             "subject_key" => Some(Self::SubjectKey),
             "pepper" => Some(Self::Pepper),
             "imports" => Some(Self::Imports),
@@ -168,6 +174,12 @@ actions! {
     LinkAdded = "link.added";
     /// A link was removed.
     LinkRemoved = "link.removed";
+    /// A tenant trusts an issuer of JWTs.
+    IssuerAdded = "issuer.added";
+    /// What a tenant takes of an issuer, with which keys or for whom, was changed.
+    IssuerChanged = "issuer.changed";
+    /// An issuer is not trusted any more.
+    IssuerRemoved = "issuer.removed";
     /// A key of subject hashes was made known to the store.
     SubjectKeyAdded = "subject_key.added";
     /// A pepper was made known to the store.
@@ -278,12 +290,16 @@ macro_rules! detail_keys {
 detail_keys! {
     /// That revocations of the replaced store could not be carried over, and the operator went on all the same.
     AcceptedLoss = "accepted_lost_revocations";
+    /// The signature algorithms that an issuer's keys may be used with, comma-separated.
+    Algorithms = "algorithms";
     /// The App a credential or link acts as.
     App = "app";
     /// The Apps that a batch is about, comma-separated ids.
     Apps = "apps";
     /// Whether the thing is active after the change.
     Active = "active";
+    /// The audiences that an issuer's tokens are taken for, as a JSON list.
+    Audiences = "audiences";
     /// Credentials that the checklist judged.
     Checked = "checked";
     /// How many.
@@ -302,8 +318,10 @@ detail_keys! {
     Forgotten = "forgotten";
     /// Until when a rotated credential is still good, milliseconds since the epoch.
     GraceUntil = "grace_until_ms";
-    /// The issuer of a link, as in `iss`.
+    /// An issuer, or that of a link, as in `iss`.
     Issuer = "issuer";
+    /// Where an issuer's keys come from: `jwks_url` with the URL, `jwks` or `secret`.
+    Keys = "keys";
     /// The LLM ids granted after the change, comma-separated.
     Llms = "llms";
     /// A label or name.
@@ -338,4 +356,6 @@ detail_keys! {
     Until = "until_ms";
     /// The User a credential or link acts for.
     User = "user";
+    /// The rules of the linter that an issuer need not keep, who answers for each and until when, as a JSON list.
+    Waivers = "waivers";
 }

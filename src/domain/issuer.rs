@@ -59,6 +59,16 @@ pub enum Half<Id> {
     Claim(ClaimPath),
 }
 
+impl<Id: Copy> Half<Id> {
+    /// The one that it always is, if so.
+    pub const fn fixed(&self) -> Option<Id> {
+        match self {
+            Self::Fixed(id) => Some(*id),
+            Self::Claim(_) => None,
+        }
+    }
+}
+
 /// Whom an issuer's tokens stand for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Identity {
@@ -74,6 +84,18 @@ pub enum Identity {
         /// Links made at a subject's first use, where that is allowed.
         first_use: Option<FirstUse>,
     },
+}
+
+impl Identity {
+    /// The App and User that it names itself.
+    pub fn fixed(&self) -> (Option<AppId>, Option<UserId>) {
+        match self {
+            Self::Mapped { app, user } => (app.fixed(), user.fixed()),
+            Self::Linked { first_use } => {
+                (first_use.as_ref().map(|first| first.app), first_use.as_ref().map(|first| first.user))
+            }
+        }
+    }
 }
 
 /// Which subjects are linked at their first use, and to whom (rule R16).

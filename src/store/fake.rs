@@ -10,15 +10,17 @@ use crate::audit::verify::Stored;
 use crate::domain;
 use crate::domain::imported::{Handle, Method};
 use crate::domain::{
-    App, AppId, AuditEvent, Change, Credential, CredentialId, Generation, HostSync, Link, LinkId, LlmId, LostPepper,
-    Operator, PepperFingerprint, Position, Subject, SubjectHash, SubjectKeyFingerprint, Tenant, TenantId, UnclaimedApp,
-    User, UserId,
+    App, AppId, AuditEvent, Change, Credential, CredentialId, Generation, HostSync, Issuer, Link, LinkId, LlmId,
+    LostPepper, Operator, PepperFingerprint, Position, Subject, SubjectHash, SubjectKeyFingerprint, Tenant, TenantId,
+    UnclaimedApp, User, UserId,
 };
 use crate::store::{
     Apps, At, Audit, ChainedEvent, CommitListener, Credentials, Feed, HostChange, HostCopy, Imported, Imports,
-    LinkPlace, LinkedRows, Links, News, Operators, Page, Peppers, Record, RequestKey, Requests, Resealed, Room, Store,
-    StoreError, StoreResult, Tenants, Users,
+    IssuerPlace, Issuers, KeptKeys, LinkPlace, LinkedRows, Links, News, Operators, Page, Peppers, Record, RequestKey,
+    Requests, Resealed, Room, Store, StoreError, StoreResult, Tenants, Users,
 };
+
+mod issuers;
 
 const EPOCH: [u8; 16] = [0; 16];
 
@@ -42,6 +44,8 @@ struct Rows {
     hidden: BTreeMap<CredentialId, Credential>,
     operators: BTreeMap<CredentialId, Operator>,
     links: BTreeMap<LinkPlace, Link>,
+    issuers: BTreeMap<IssuerPlace, Issuer>,
+    issuer_keys: BTreeMap<domain::IssuerId, KeptKeys>,
     subject_key: Option<SubjectKeyFingerprint>,
     handles: Vec<(Handle, CredentialId)>,
     methods: std::collections::BTreeSet<(Method, PepperFingerprint)>,
@@ -262,6 +266,9 @@ impl Store for FakeStore {
     fn links(&self) -> &dyn Links {
         self
     }
+    fn issuers(&self) -> &dyn Issuers {
+        self
+    }
     fn credentials(&self) -> &dyn Credentials {
         self
     }
@@ -401,11 +408,11 @@ impl Links for FakeStore {
         self.read(|rows| rows.subject_key)
     }
     fn any(&self) -> StoreResult<bool> {
-        self.read(|rows| !rows.links.is_empty())
+        self.read(|rows| !rows.links.is_empty() || !rows.issuers.is_empty())
     }
     fn set_key(&self, key: SubjectKeyFingerprint, event: AuditEvent) -> StoreResult<()> {
         self.commit(event, &[Subject::SubjectKey], |rows| {
-            if !rows.links.is_empty() {
+            if !rows.links.is_empty() || !rows.issuers.is_empty() {
                 return Err(StoreError::Conflict { what: "subject key" });
             }
             rows.subject_key = Some(key);

@@ -8,11 +8,11 @@ pub type LinkPlace = (i64, LinkId);
 
 /// Links. One outlives its App and its User, as credentials do.
 pub trait Links: Send + Sync {
-    /// The key of subject hashes that all of them are under; none as long as nobody made one.
+    /// The key of subject hashes that all of them are under, and all issuers; none as long as nobody made one.
     fn key(&self) -> StoreResult<Option<SubjectKeyFingerprint>>;
-    /// Whether there is any, of whatever tenant.
+    /// Whether anything is under the key: a link or an issuer, of whatever tenant.
     fn any(&self) -> StoreResult<bool>;
-    /// Makes the key known. `Conflict` where there are links under another.
+    /// Makes the key known. `Conflict` where there are links or issuers under another.
     fn set_key(&self, key: SubjectKeyFingerprint, event: AuditEvent) -> StoreResult<()>;
     /// Adds one. `Missing` when tenant, App or User is not there or the latter two belong to another tenant, `Exists`
     /// where the tenant has one for the subject.

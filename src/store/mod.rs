@@ -14,6 +14,7 @@
 pub mod fake;
 pub mod feed;
 mod host_copy;
+mod issuers;
 mod links;
 pub mod marks;
 mod record;
@@ -28,6 +29,7 @@ use crate::domain::{
 };
 
 pub use host_copy::{HostChange, HostCopy};
+pub use issuers::{IssuerPlace, Issuers, KeptKeys, MOST_ISSUERS, MOST_OF_ISS};
 pub use links::{LinkPlace, Links};
 pub use record::{Once, Record, RequestKey, Requests, Room};
 
@@ -126,6 +128,8 @@ pub trait Store: Send + Sync {
     fn users(&self) -> &dyn Users;
     /// Links of outside identities.
     fn links(&self) -> &dyn Links;
+    /// Trusted issuers of JWTs.
+    fn issuers(&self) -> &dyn Issuers;
     /// Gateway credentials with their verifiers.
     fn credentials(&self) -> &dyn Credentials;
     /// Operators with their verifiers.

@@ -76,7 +76,14 @@ pub(super) fn a_link_outlives_its_app_until_it_is_removed_and_every_change_is_to
     let subjects: Vec<Subject> = changes.iter().map(|change| change.subject).collect();
     assert_eq!(
         subjects,
-        [Subject::Link(row.id), Subject::App(row.app), Subject::User(row.user), Subject::Link(row.id)]
+        [
+            Subject::Link(row.id),
+            Subject::Links,
+            Subject::App(row.app),
+            Subject::User(row.user),
+            Subject::Link(row.id),
+            Subject::Links
+        ]
     );
 }
 

@@ -458,6 +458,17 @@ macro_rules! suite {
 mod host;
 use host::the_copy_of_a_hosts_directory_is_written_whole_or_not_at_all;
 
+#[path = "suite_issuers_tests.rs"]
+mod issuers;
+use issuers::{
+    an_issuer_comes_back_as_it_went_in_whatever_it_is_made_of, an_issuer_names_what_its_tenant_has,
+    an_issuers_change_needs_the_generation_that_was_read_and_keeps_what_was_noted,
+    every_change_of_an_issuer_is_told_of_itself_and_of_all, issuers_are_listed_oldest_first_and_there_are_not_too_many,
+    kept_keys_go_with_their_issuer_and_with_where_they_came_from,
+    r5_another_subject_key_is_taken_only_while_there_is_no_issuer,
+    r16_an_audience_of_an_issuer_is_one_tenants_and_others_rows_read_as_not_there,
+};
+
 #[path = "suite_lifecycle_tests.rs"]
 mod lifecycle;
 use lifecycle::{
@@ -475,6 +486,14 @@ use links::{
 };
 
 suite! {
+    an_issuer_comes_back_as_it_went_in_whatever_it_is_made_of
+    r16_an_audience_of_an_issuer_is_one_tenants_and_others_rows_read_as_not_there
+    an_issuer_names_what_its_tenant_has
+    an_issuers_change_needs_the_generation_that_was_read_and_keeps_what_was_noted
+    every_change_of_an_issuer_is_told_of_itself_and_of_all
+    issuers_are_listed_oldest_first_and_there_are_not_too_many
+    kept_keys_go_with_their_issuer_and_with_where_they_came_from
+    r5_another_subject_key_is_taken_only_while_there_is_no_issuer
     links_are_found_by_whom_they_are_about_and_each_is_there_once
     r3_a_link_is_one_tenants_and_names_what_that_tenant_has
     a_link_outlives_its_app_until_it_is_removed_and_every_change_is_told

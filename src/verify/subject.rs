@@ -1,5 +1,5 @@
 //! The key of subject hashes, and everything that is computed under it (rule R5): whom of an issuer a link is about, and
-//! that its row was written by who holds the key.
+//! that its row, an issuer's row or the keys that were kept of one were written by who holds the key.
 //!
 //! A key of its own, because subjects are short and often known: whoever had the database and could compute hashes could
 //! try names. It is made by `init`, and once by `migrate up` for a store from before there were links; it is never made up
@@ -11,8 +11,10 @@ use hmac::{Hmac, KeyInit as _};
 use sha2::Sha256;
 
 use crate::clock::Entropy;
-use crate::domain::{Link, SubjectHash, SubjectKeyFingerprint, TenantId};
-use crate::secret::{Secret, SubjectKeyBytes, equal_in_constant_time};
+use crate::domain::issuer::{ClaimPath, FirstUse, Half, Identity, KeySource, TokenRules};
+use crate::domain::{AppId, Issuer, IssuerId, Link, SubjectHash, SubjectKeyFingerprint, TenantId, UserId};
+use crate::secret::{IssuerSecret, Secret, SubjectKeyBytes, equal_in_constant_time};
+use crate::store::KeptKeys;
 use crate::verify::pepper::{self, PepperError};
 use crate::verify::tag::{Fields, PEPPER_LEN, finish};
 
@@ -30,7 +32,7 @@ pub enum SubjectKeyError {
     Unmade,
     /// It is not where it should be.
     #[error(
-        "no key of subject hashes at {}: put it back from where it was kept; without it no link is added, found or believed",
+        "no key of subject hashes at {}: put it back from where it was kept; without it no link and no issuer is added or believed",
         path.display()
     )]
     Missing {
@@ -70,7 +72,7 @@ fn of_file(path: &Path) -> impl FnOnce(PepperError) -> SubjectKeyError {
     }
 }
 
-/// Computes subject hashes and the MACs of links.
+/// Computes subject hashes and the MACs of links and issuers.
 pub struct SubjectKey {
     /// Never swapped out (rule R20), where the system lets us. Dropped before what it keeps locked.
     _locked: Option<region::LockGuard>,
@@ -151,9 +153,116 @@ impl SubjectKey {
         equal_in_constant_time(&self.link_mac(row), &row.mac)
     }
 
+    /// The MAC over everything that an issuer's row asserts.
+    pub fn issuer_mac(&self, row: &Issuer) -> [u8; 32] {
+        let mut fields = Fields::new(b"latchkey issuer row v1");
+        fields.bytes(row.tenant.as_bytes());
+        fields.bytes(row.id.as_bytes());
+        rules(&mut fields, &row.rules);
+        fields.bytes(row.keys.kind().as_bytes());
+        match &row.keys {
+            KeySource::Url(text) | KeySource::Keys(text) => fields.bytes(text.as_bytes()),
+            KeySource::Secret(fingerprint) => fields.bytes(fingerprint),
+        }
+        identity(&mut fields, &row.identity);
+        path(&mut fields, &row.scope_claim);
+        fields.number(i64::from(row.strict));
+        fields.number(count(&row.waivers));
+        for waiver in &row.waivers {
+            fields.bytes(waiver.rule.as_bytes());
+            fields.bytes(waiver.owner.as_bytes());
+            fields.number(waiver.until_ms);
+        }
+        fields.number(i64::from(row.active));
+        fields.bytes(row.created_by.as_bytes());
+        fields.number(row.created_at_ms);
+        fields.number(row.generation.0);
+        finish(Hmac::clone(&self.keyed), b"latchkey issuer v1", &[fields.as_bytes()])
+    }
+
+    /// Whether an issuer's row is as a holder of the key wrote it (rule R4).
+    pub fn is_genuine_issuer(&self, row: &Issuer) -> bool {
+        equal_in_constant_time(&self.issuer_mac(row), &row.mac)
+    }
+
+    /// The MAC over keys that are kept of an issuer: which, from where, and when they came.
+    pub fn keys_mac(&self, issuer: IssuerId, url: &str, jwks: &str, fetched_at_ms: i64) -> [u8; 32] {
+        let parts: [&[u8]; 4] = [issuer.as_bytes(), url.as_bytes(), jwks.as_bytes(), &fetched_at_ms.to_be_bytes()];
+        finish(Hmac::clone(&self.keyed), b"latchkey issuer keys v1", &parts)
+    }
+
+    /// Whether kept keys are as a holder of the key kept them, of this issuer and from there.
+    pub fn are_genuine_keys(&self, issuer: IssuerId, url: &str, kept: &KeptKeys) -> bool {
+        equal_in_constant_time(&self.keys_mac(issuer, url, &kept.jwks, kept.fetched_at_ms), &kept.mac)
+    }
+
+    /// Names a secret that an issuer's tokens are signed with: of this issuer alone, so that two rows do not tell whether
+    /// they have the same.
+    #[expect(clippy::disallowed_methods, reason = "the fingerprint is computed over the secret")]
+    pub fn secret_fingerprint(&self, issuer: IssuerId, secret: &Secret<IssuerSecret>) -> [u8; 32] {
+        finish(Hmac::clone(&self.keyed), b"latchkey issuer secret v1", &[issuer.as_bytes(), secret.expose()])
+    }
+
     /// What is kept of a request that names a subject, in the place of its plain hash, by which names could be tried.
     pub fn request_hash(&self, hash: &[u8; 32]) -> [u8; 32] {
         finish(Hmac::clone(&self.keyed), b"latchkey link request v1", &[hash])
+    }
+}
+
+fn count<T>(list: &[T]) -> i64 {
+    i64::try_from(list.len()).unwrap_or(i64::MAX)
+}
+
+fn path(fields: &mut Fields, path: &ClaimPath) {
+    fields.list(path.0.iter().map(String::as_bytes));
+}
+
+fn rules(fields: &mut Fields, rules: &TokenRules) {
+    // Every field by its name: a new one is to be sealed too.
+    let TokenRules { iss, audiences, algorithms, types, leeway_s, max_age_s, required } = rules;
+    fields.bytes(iss.as_bytes());
+    fields.list(audiences.iter().map(String::as_bytes));
+    fields.list(algorithms.iter().map(|algorithm| algorithm.as_str().as_bytes()));
+    fields.list(types.iter().map(String::as_bytes));
+    fields.number(i64::from(*leeway_s));
+    fields.optional(max_age_s.map(i64::from));
+    fields.number(count(required));
+    required.iter().for_each(|claim| path(fields, claim));
+}
+
+fn half<Id: Copy>(fields: &mut Fields, half: &Half<Id>, number: impl Fn(Id) -> u32) {
+    match half {
+        Half::Fixed(id) => {
+            fields.bytes(b"fixed");
+            fields.number(i64::from(number(*id)));
+        }
+        Half::Claim(claim) => {
+            fields.bytes(b"claim");
+            path(fields, claim);
+        }
+    }
+}
+
+fn identity(fields: &mut Fields, identity: &Identity) {
+    match identity {
+        Identity::Mapped { app, user } => {
+            fields.bytes(b"mapped");
+            half(fields, app, AppId::get);
+            half(fields, user, UserId::get);
+        }
+        Identity::Linked { first_use: None } => fields.bytes(b"linked"),
+        Identity::Linked { first_use: Some(FirstUse { app, user, allow, cap, until_ms }) } => {
+            fields.bytes(b"linked at first use");
+            fields.number(i64::from(app.get()));
+            fields.number(i64::from(user.get()));
+            fields.number(count(allow));
+            for (claim, text) in allow {
+                path(fields, claim);
+                fields.bytes(text.as_bytes());
+            }
+            fields.number(i64::from(*cap));
+            fields.number(*until_ms);
+        }
     }
 }
 

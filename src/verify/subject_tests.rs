@@ -2,7 +2,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 use crate::clock::SystemEntropy;
-use crate::domain::{AppId, Generation, LinkId, UserId};
+use crate::domain::issuer::Waiver;
+use crate::domain::{Algorithm, Generation, LinkId};
 
 const ACME: TenantId = TenantId::from_bytes([2; 16]);
 const GLOBEX: TenantId = TenantId::from_bytes([9; 16]);
@@ -83,4 +84,132 @@ fn r5_a_subject_key_is_made_once_and_never_taken_for_another() {
         std::fs::write(&path, bad).unwrap();
         assert!(matches!(load(Some(made)), Err(SubjectKeyError::Malformed { .. })), "{bad:?}");
     }
+}
+
+fn path(text: &str) -> ClaimPath {
+    ClaimPath::parse(text).unwrap()
+}
+
+fn issuer() -> Issuer {
+    let (app, user) = (AppId::new(7).unwrap(), UserId::new(9).unwrap());
+    let first_use = FirstUse { app, user, allow: vec![(path("groups"), "ops".to_owned())], cap: 5, until_ms: 6 };
+    Issuer {
+        id: IssuerId::from_bytes([1; 16]),
+        tenant: ACME,
+        rules: TokenRules {
+            iss: "https://id.example".to_owned(),
+            audiences: vec!["gateway".to_owned()],
+            algorithms: vec![Algorithm::ES256],
+            types: vec!["at+jwt".to_owned()],
+            leeway_s: 30,
+            max_age_s: Some(3_600),
+            required: vec![path("a.b")],
+        },
+        keys: KeySource::Url("https://id.example/keys".to_owned()),
+        identity: Identity::Linked { first_use: Some(first_use) },
+        scope_claim: path("scope"),
+        strict: true,
+        waivers: vec![Waiver { rule: "key_shared".to_owned(), owner: "ops".to_owned(), until_ms: 7 }],
+        active: true,
+        created_by: "local:0".to_owned(),
+        created_at_ms: 8,
+        generation: Generation(42),
+        mac: [0; 32],
+    }
+}
+
+fn first_use(row: &mut Issuer) -> &mut FirstUse {
+    match &mut row.identity {
+        Identity::Linked { first_use: Some(first_use) } => first_use,
+        _ => panic!("not linked at first use"),
+    }
+}
+
+#[test]
+fn r4_an_issuers_mac_covers_each_thing_that_the_row_asserts() {
+    let sealed = Issuer { mac: key(1).issuer_mac(&issuer()), ..issuer() };
+    assert!(key(1).is_genuine_issuer(&sealed) && !key(2).is_genuine_issuer(&sealed));
+    let changes: &[fn(&mut Issuer)] = &[
+        |r| r.tenant = GLOBEX,
+        |r| r.id = IssuerId::from_bytes([9; 16]),
+        |r| r.rules.iss.push('/'),
+        |r| r.rules.audiences.push("another".to_owned()),
+        |r| r.rules.audiences = vec!["gate".to_owned(), "way".to_owned()],
+        |r| r.rules.algorithms = vec![Algorithm::RS256],
+        |r| r.rules.algorithms.push(Algorithm::RS256),
+        |r| r.rules.types.push(String::new()),
+        |r| r.rules.leeway_s += 1,
+        |r| r.rules.max_age_s = None,
+        |r| r.rules.max_age_s = Some(0),
+        |r| r.rules.required.clear(),
+        |r| r.rules.required = vec![path("a"), path("b")],
+        |r| r.keys = KeySource::Url("https://evil.example/keys".to_owned()),
+        |r| r.keys = KeySource::Keys("https://id.example/keys".to_owned()),
+        |r| r.keys = KeySource::Secret([0; 32]),
+        |r| first_use(r).app = AppId::new(8).unwrap(),
+        |r| first_use(r).user = UserId::new(8).unwrap(),
+        |r| first_use(r).allow.clear(),
+        |r| first_use(r).allow[0].0 = path("group"),
+        |r| first_use(r).allow[0].1.push('x'),
+        |r| first_use(r).cap += 1,
+        |r| first_use(r).until_ms += 1,
+        |r| r.identity = Identity::Linked { first_use: None },
+        |r| r.scope_claim = path("scp"),
+        |r| r.strict = false,
+        |r| r.waivers.clear(),
+        |r| r.waivers[0].rule.push('x'),
+        |r| r.waivers[0].owner.push('x'),
+        |r| r.waivers[0].until_ms += 1,
+        |r| r.active = false,
+        |r| r.created_by.push('0'),
+        |r| r.created_at_ms += 1,
+        |r| r.generation = Generation(43),
+        |r| r.mac[31] ^= 1,
+    ];
+    for (n, change) in changes.iter().enumerate() {
+        let mut edited = sealed.clone();
+        change(&mut edited);
+        assert!(!key(1).is_genuine_issuer(&edited), "{n}");
+    }
+}
+
+#[test]
+fn r4_an_issuers_mac_tells_identities_apart() {
+    let (app, user) = (AppId::new(7).unwrap(), UserId::new(9).unwrap());
+    let [seven, nine] = ["7", "9"].map(path);
+    let identities = [
+        Identity::Linked { first_use: None },
+        Identity::Mapped { app: Half::Fixed(app), user: Half::Fixed(user) },
+        Identity::Mapped { app: Half::Fixed(AppId::new(9).unwrap()), user: Half::Fixed(UserId::new(7).unwrap()) },
+        Identity::Mapped { app: Half::Claim(seven.clone()), user: Half::Fixed(user) },
+        Identity::Mapped { app: Half::Fixed(app), user: Half::Claim(nine.clone()) },
+        Identity::Mapped { app: Half::Claim(seven), user: Half::Claim(nine) },
+        Identity::Mapped { app: Half::Claim(path("app.id")), user: Half::Claim(path("sub")) },
+        Identity::Mapped { app: Half::Claim(path("app")), user: Half::Claim(path("id.sub")) },
+    ];
+    let macs = identities.map(|identity| key(1).issuer_mac(&Issuer { identity, ..issuer() }));
+    assert_eq!(macs.iter().collect::<std::collections::HashSet<_>>().len(), macs.len());
+}
+
+#[test]
+fn r4_kept_keys_are_of_one_issuer_one_place_and_one_time() {
+    let (id, url) = (IssuerId::from_bytes([1; 16]), "https://id.example/keys");
+    let mac = key(1).keys_mac(id, url, "{}", 5);
+    let kept = KeptKeys { jwks: "{}".to_owned(), fetched_at_ms: 5, mac };
+    assert!(key(1).are_genuine_keys(id, url, &kept));
+    assert!(!key(2).are_genuine_keys(id, url, &kept));
+    assert!(!key(1).are_genuine_keys(IssuerId::from_bytes([2; 16]), url, &kept));
+    assert!(!key(1).are_genuine_keys(id, "https://id.example/", &kept));
+    assert!(!key(1).are_genuine_keys(id, url, &KeptKeys { jwks: "{ }".to_owned(), ..kept.clone() }));
+    assert!(!key(1).are_genuine_keys(id, url, &KeptKeys { fetched_at_ms: 6, ..kept.clone() }));
+}
+
+#[test]
+fn an_issuers_secret_is_named_for_that_issuer_alone() {
+    let name = |issuer, secret: &[u8]| {
+        key(1).secret_fingerprint(IssuerId::from_bytes([issuer; 16]), &Secret::<IssuerSecret>::new(secret.to_vec()))
+    };
+    assert_eq!(name(1, b"secret"), name(1, b"secret"));
+    assert_ne!(name(1, b"secret"), name(2, b"secret"));
+    assert_ne!(name(1, b"secret"), name(1, b"secreu"));
 }

@@ -196,12 +196,12 @@ impl Fields {
         &self.0
     }
 
-    fn optional(&mut self, value: Option<i64>) {
+    pub(super) fn optional(&mut self, value: Option<i64>) {
         self.0.push(u8::from(value.is_some()));
         self.number(value.unwrap_or(0));
     }
 
-    fn list<'a>(&mut self, values: impl ExactSizeIterator<Item = &'a [u8]>) {
+    pub(super) fn list<'a>(&mut self, values: impl ExactSizeIterator<Item = &'a [u8]>) {
         self.0.extend_from_slice(&(values.len() as u64).to_be_bytes());
         values.for_each(|value| self.bytes(value));
     }

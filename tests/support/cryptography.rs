@@ -101,6 +101,9 @@ fn subject_key() -> String {
 const SUBJECT_REPLACEMENT: &str = "A subject is kept nowhere, so that no row can be moved by itself: a successor is another domain version under another key, \
      beside this one; links move as their subjects are seen again, or are added anew from where they came from.";
 
+const ISSUER_REPLACEMENT: &str = "All that is sealed is in the row: a successor is another domain version, by which each row is sealed anew from what it \
+     says, while the old one is still believed.";
+
 /// The suites and groups of the one TLS provider, in its order.
 fn tls() -> String {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
@@ -209,6 +212,18 @@ fn linked() -> Vec<Use> {
             "HMAC-SHA-256 over every asserted field",
             &["latchkey link v1", "latchkey link row v1"],
             SUBJECT_REPLACEMENT,
+        ),
+        use_of(
+            "MACs over the rows of trusted issuers and over the keys that are kept of them",
+            "HMAC-SHA-256 over every asserted field",
+            &["latchkey issuer v1", "latchkey issuer row v1", "latchkey issuer keys v1"],
+            ISSUER_REPLACEMENT,
+        ),
+        use_of(
+            "The public name of a secret that an issuer signs with",
+            "HMAC-SHA-256 over the issuer's id and the secret",
+            &["latchkey issuer secret v1"],
+            ISSUER_REPLACEMENT,
         ),
         use_of(
             "The public name of the key of subject hashes",

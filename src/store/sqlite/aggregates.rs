@@ -2,7 +2,8 @@
 
 use crate::store::sqlite::SqliteStore;
 use crate::store::{
-    Apps, Audit, Credentials, Feed, HostCopy, Imports, Links, Operators, Peppers, Requests, Store, Tenants, Users,
+    Apps, Audit, Credentials, Feed, HostCopy, Imports, Issuers, Links, Operators, Peppers, Requests, Store, Tenants,
+    Users,
 };
 
 impl Store for SqliteStore {
@@ -16,6 +17,9 @@ impl Store for SqliteStore {
         self
     }
     fn links(&self) -> &dyn Links {
+        self
+    }
+    fn issuers(&self) -> &dyn Issuers {
         self
     }
     fn credentials(&self) -> &dyn Credentials {

@@ -3,7 +3,8 @@
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use crate::domain::{
-    AuditEvent, Generation, Link, LinkId, PepperFingerprint, Position, Subject, SubjectHash, SubjectKeyFingerprint, TenantId,
+    AuditEvent, Generation, Link, LinkId, PepperFingerprint, Position, Subject, SubjectHash, SubjectKeyFingerprint,
+    TenantId,
 };
 use crate::store::sqlite::credentials::check_owners;
 use crate::store::sqlite::rows::{app_id, user_id};
@@ -50,15 +51,17 @@ impl Links for SqliteStore {
     }
 
     fn any(&self) -> StoreResult<bool> {
-        self.read("look for a link", |connection| {
-            connection.query_row("SELECT EXISTS (SELECT 1 FROM links)", [], |row| row.get(0))
+        self.read("look for a link or an issuer", |connection| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM links) OR EXISTS (SELECT 1 FROM issuers)";
+            connection.query_row(sql, [], |row| row.get(0))
         })
     }
 
     fn set_key(&self, key: SubjectKeyFingerprint, event: AuditEvent) -> StoreResult<()> {
         const OPERATION: &str = "add a key of subject hashes";
         self.writer.commit(OPERATION, event, vec![Subject::SubjectKey], move |transaction| {
-            let set = "UPDATE store_meta SET subject_key = ?1 WHERE NOT EXISTS (SELECT 1 FROM links)";
+            let set = "UPDATE store_meta SET subject_key = ?1 \
+                       WHERE NOT EXISTS (SELECT 1 FROM links) AND NOT EXISTS (SELECT 1 FROM issuers)";
             let changed = transaction.execute(set, [key.0]).map_err(store_error(OPERATION, "subject key"))?;
             if changed == 1 { Ok(()) } else { Err(StoreError::Conflict { what: "subject key" }) }
         })

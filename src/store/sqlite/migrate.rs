@@ -25,6 +25,7 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0017_index_credentials_of_users", include_str!("../../../migrations/sqlite/0017_index_credentials_of_users.sql")),
     ("0018_create_links", include_str!("../../../migrations/sqlite/0018_create_links.sql")),
     ("0019_add_host_state", include_str!("../../../migrations/sqlite/0019_add_host_state.sql")),
+    ("0020_create_issuers", include_str!("../../../migrations/sqlite/0020_create_issuers.sql")),
 ];
 
 /// Why a schema cannot be used.

@@ -17,6 +17,7 @@ mod feed;
 pub mod guard;
 mod host_copy;
 mod imports;
+mod issuers;
 mod linked;
 mod links;
 pub mod lock;

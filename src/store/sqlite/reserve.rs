@@ -38,8 +38,9 @@ impl Reserve {
 
     /// Gives it up for an act that takes back. Whether that made room.
     pub(super) fn release_for(&self, events: &[AuditEvent]) -> bool {
-        let takes_back =
-            events.iter().any(|event| matches!(event.action, Action::CredentialRevoked | Action::TenantSuspended));
+        let takes_back = events.iter().any(|event| {
+            matches!(event.action, Action::CredentialRevoked | Action::TenantSuspended | Action::IssuerRemoved)
+        });
         takes_back && std::fs::remove_file(&self.0).is_ok()
     }
 }
