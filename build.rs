@@ -21,7 +21,7 @@ const ADMIN: [&str; 1] = ["latchkey/admin/v1/admin.proto"];
 
 /// Messages that carry a credential, a secret shown once, a subject, a body or a raw object, and all that embed one.
 /// They get no `Debug`, so that logging one does not compile.
-const NO_DEBUG: [&str; 31] = [
+const NO_DEBUG: [&str; 36] = [
     ".plugin.InitRequest",
     ".plugin.PluginRequest",
     ".plugin.HeaderEntry",
@@ -42,6 +42,8 @@ const NO_DEBUG: [&str; 31] = [
     ".plugin.ObjectHookRequest",
     ".plugin.EdgePayloadRequest",
     ".plugin.EndpointRequest",
+    ".plugin.EndpointResponse",
+    ".plugin.EndpointResponseChunk",
     ".plugin.CreateResourceInstanceRequest",
     ".plugin_events.PublishRequest",
     ".plugin_events.EventMessage",
@@ -53,6 +55,9 @@ const NO_DEBUG: [&str; 31] = [
     ".latchkey.admin.v1.ImportCredentialsRequest",
     ".latchkey.admin.v1.CreateLinkRequest",
     ".latchkey.admin.v1.ListLinksRequest",
+    ".latchkey.admin.v1.IssueTokenResponse",
+    ".latchkey.admin.v1.RevokeTokenRequest",
+    ".latchkey.admin.v1.InspectTokenRequest",
 ];
 
 #[expect(clippy::disallowed_methods, reason = "a build script is told its place by cargo's environment alone")]

@@ -10,6 +10,8 @@ CREATE INDEX credentials_of_tenant ON credentials (tenant_id, created_at_ms, id)
 
 CREATE INDEX credentials_of_user ON credentials (tenant_id, user_id, created_at_ms, id);
 
+CREATE INDEX first_uses_of_issuer ON first_uses (issuer_id);
+
 CREATE INDEX handles_of_credential ON handles (row_id);
 
 CREATE INDEX issuer_audiences_of_issuer ON issuer_audiences (issuer_id);
@@ -26,6 +28,12 @@ CREATE UNIQUE INDEX operators_by_certificate ON operators (certificate)
   WHERE certificate IS NOT NULL AND revoked_at_ms IS NULL;
 
 CREATE INDEX requests_by_age ON requests (at_ms);
+
+CREATE INDEX tokens_by_end ON tokens (expires_at_ms);
+
+CREATE INDEX tokens_in_force ON tokens (credential_id, generation, expires_at_ms) WHERE revoked_at_ms IS NULL;
+
+CREATE INDEX tokens_of_credential ON tokens (credential_id, issued_at_ms);
 
 CREATE INDEX users_gone ON users (host_gone_at_ms) WHERE host_gone_at_ms IS NOT NULL;
 
@@ -119,6 +127,12 @@ CREATE TABLE credentials (
   created_at_ms     INTEGER NOT NULL,
   CHECK ((revoked_at_ms IS NULL) = (revocation_reason IS NULL))
 );
+
+CREATE TABLE first_uses (
+  subject_hash BLOB    NOT NULL PRIMARY KEY CHECK (length(subject_hash) = 32),
+  issuer_id    BLOB    NOT NULL CHECK (length(issuer_id) = 16),
+  at_ms        INTEGER NOT NULL
+) WITHOUT ROWID;
 
 CREATE TABLE handles (
   handle BLOB    NOT NULL PRIMARY KEY CHECK (length(handle) = 32),
@@ -240,6 +254,15 @@ CREATE TABLE requests (
   PRIMARY KEY (actor, tenant_id, method, request_id)
 ) WITHOUT ROWID;
 
+CREATE TABLE signing_keys (
+  kid           TEXT    NOT NULL PRIMARY KEY,
+  algorithm     TEXT    NOT NULL CHECK (algorithm IN ('EdDSA', 'ES256')),
+  public_jwk    TEXT    NOT NULL,
+  created_at_ms INTEGER NOT NULL,
+  retires_at_ms INTEGER,
+  row_mac       BLOB    NOT NULL CHECK (length(row_mac) = 32)
+) WITHOUT ROWID;
+
 CREATE TABLE store_meta (
   id                 INTEGER PRIMARY KEY CHECK (id = 1),
   epoch              BLOB    NOT NULL CHECK (length(epoch) = 16),
@@ -259,6 +282,18 @@ CREATE TABLE tenants (
   generation    INTEGER NOT NULL,
   created_at_ms INTEGER NOT NULL
 );
+
+CREATE TABLE tokens (
+  jti_hash      BLOB    NOT NULL PRIMARY KEY CHECK (length(jti_hash) = 32),
+  tenant_id     BLOB    NOT NULL REFERENCES tenants (id),
+  credential_id BLOB    NOT NULL CHECK (length(credential_id) = 16),
+  generation    INTEGER NOT NULL,
+  content_hash  BLOB    NOT NULL CHECK (length(content_hash) = 32),
+  issued_at_ms  INTEGER NOT NULL,
+  expires_at_ms INTEGER NOT NULL,
+  revoked_at_ms INTEGER,
+  row_mac       BLOB    NOT NULL CHECK (length(row_mac) = 32)
+) WITHOUT ROWID;
 
 CREATE TABLE unclaimed_apps (
   realm         TEXT    NOT NULL,

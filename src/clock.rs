@@ -95,6 +95,12 @@ impl ExpiryClock {
         self.clock.wall_ms().max(self.floor_ms())
     }
 
+    /// A moment to come of the boot clock, as expiry is judged, in milliseconds since the epoch.
+    pub fn wall_ms_at(&self, boot_ns: u64) -> i64 {
+        let left_ms = boot_ns.saturating_sub(self.clock.boot_ns()) / 1_000_000;
+        self.now_ms().saturating_add(i64::try_from(left_ms).unwrap_or(i64::MAX))
+    }
+
     /// Says that a change was committed at this time; later judgements are never before it.
     pub fn saw_commit(&self, at_ms: i64) {
         self.last_commit_ms.fetch_max(at_ms, Ordering::AcqRel);

@@ -31,6 +31,8 @@ pub enum SubjectKeyBytes {}
 pub enum SigningKey {}
 /// A secret that an issuer of JWTs signs with and we verify with.
 pub enum IssuerSecret {}
+/// A short-lived token that was just signed, to be shown once, or that somebody asks about.
+pub enum TokenText {}
 
 impl Kind for CredentialText {}
 impl Kind for ApiKeyText {}
@@ -39,6 +41,7 @@ impl Kind for Pepper {}
 impl Kind for SubjectKeyBytes {}
 impl Kind for SigningKey {}
 impl Kind for IssuerSecret {}
+impl Kind for TokenText {}
 
 /// Bytes that are wiped on drop and reach nobody but through [`Secret::expose`].
 ///

@@ -88,9 +88,10 @@ fn init_makes_a_private_store_once() {
     let mut names: Vec<_> = std::fs::read_dir(&store.data).unwrap().map(|entry| entry.unwrap()).collect();
     names.sort_by_key(std::fs::DirEntry::file_name);
     assert!(names.iter().all(|entry| mode(&entry.path()) == 0o600), "{names:?}");
+    let kid = made["token_key_id"].as_str().unwrap();
     assert_eq!(
         names.iter().map(|entry| entry.file_name()).collect::<Vec<_>>(),
-        ["audit.key", "latchkey.db", "pepper", "subject.key"]
+        ["audit.key", "latchkey.db", "pepper", "subject.key", &format!("token-{kid}.key")]
     );
     let pepper = std::fs::read(store.data.join("pepper")).unwrap();
     let (status, said) = store.fails("init");

@@ -42,6 +42,8 @@ const FROZEN: &[(&str, &str)] = &[
     ("sqlite/0018_create_links.sql", "58f5ada06ddeedb0421b0752ba730052d926eba65b7b37316245a97a4599f77c"),
     ("sqlite/0019_add_host_state.sql", "0282d287f1f40efc0ab3b4ae451b89694946de69443e113491346612ab975156"),
     ("sqlite/0020_create_issuers.sql", "3fad070ab5be107824e18995e20c852f26a25e7919045da51c298063a02d4e4c"),
+    ("sqlite/0021_create_tokens.sql", "a71eb4d5d45117a7632c89ece359c91e0a6515370ee42f8470c9006e68dc2926"),
+    ("sqlite/0022_create_first_uses.sql", "e4e6de7159b2e7b4e8d98853111427b8bd187ab9b0bc86ad147f9377296ee1ec"),
 ];
 
 fn root() -> PathBuf {

@@ -149,8 +149,19 @@ pub async fn connect(path: String) -> tonic::transport::Channel {
 
 /// Starts the binary as a host does and reads the handshake line.
 pub fn start_plugin(binary: &str, data_dir: &Path) -> (Child, String) {
+    start_plugin_with(binary, data_dir, |_| {})
+}
+
+/// The same, with more said to it.
+pub fn start_plugin_with(
+    binary: &str,
+    data_dir: &Path,
+    more: impl FnOnce(&mut std::process::Command),
+) -> (Child, String) {
     use std::io::BufRead as _;
-    let mut child = std::process::Command::new(binary)
+    let mut command = std::process::Command::new(binary);
+    more(&mut command);
+    let mut child = command
         .env("AI_STUDIO_PLUGIN", "v1")
         .env("PLUGIN_PROTOCOL_VERSIONS", "1")
         .env("PLUGIN_MIN_PORT", "10000")

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::admin::authority::{Act, Permit, check_etag};
+use crate::admin::authority::{Act, Permit};
 use crate::admin::limits::{self, invalid};
-use crate::admin::{Admin, AdminError, AdminResult, not_found, record, retrying, take};
+use crate::admin::{Admin, AdminError, AdminResult, check_etag, not_found, record, retrying, take};
 use crate::domain::event::DetailKey;
 use crate::domain::{Action, App, AppId, Generation, HostState, LlmGrant, Subject, Tenant, UnclaimedApp, UserId};
 use crate::store::StoreError;

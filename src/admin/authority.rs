@@ -10,14 +10,13 @@ mod doors;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::admin::{Admin, AdminError, AdminResult, Decisions, PortalRules, TrailKeys, not_found};
+use crate::admin::issuers::IssuerSettings;
+use crate::admin::{Admin, AdminError, AdminResult, Decisions, PortalRules, TokenRules, TrailKeys, not_found};
 use crate::clock::{Clock, Entropy};
 use crate::directory::Directory;
 use crate::directory::local::LocalDirectory;
 use crate::domain::event::Actor;
-use crate::domain::{
-    App, AppId, Credential, CredentialId, Generation, LlmGrants, Operator, Role, Tenant, TenantId, User, UserId,
-};
+use crate::domain::{App, AppId, Credential, CredentialId, LlmGrants, Operator, Role, Tenant, TenantId, User, UserId};
 use crate::store::{Once, RequestKey, Store, StoreResult};
 use crate::verify::Hasher;
 use crate::verify::keyring::Keyring;
@@ -84,7 +83,7 @@ impl Caller {
             Act::ReadAll => unbound,
             Act::Issue => matches!(self.role, Role::Owner | Role::Issuer),
             Act::Try | Act::Change | Act::Link => self.own.is_none() && matches!(self.role, Role::Owner | Role::Issuer),
-            Act::Manage => self.role == Role::Owner && self.own.is_none(),
+            Act::Manage | Act::Trust => self.role == Role::Owner && self.own.is_none(),
             Act::Govern => self.role == Role::Owner && unbound,
         }
     }
@@ -103,12 +102,14 @@ pub enum Act {
     Try,
     /// Issue, rotate and revoke credentials.
     Issue,
-    /// Change what a credential is bound to.
+    /// Change what a credential is bound to; issue tokens of it, and take them back.
     Change,
     /// Say for which App and User an outside identity stands.
     Link,
     /// Change Apps and Users that a tenant has.
     Manage,
+    /// Say whose tokens a tenant takes.
+    Trust,
     /// Everything else: tenants, which tenant has which of the host's Apps and Users, imports, operators, peppers, the
     /// trail's end. What is unique in the whole store is here, so that nobody bound to a tenant learns what others have.
     Govern,
@@ -122,7 +123,7 @@ impl Act {
             Self::Read => "an operator",
             Self::ReadAll => "an operator who is bound to no tenant",
             Self::Try | Self::Issue | Self::Change | Self::Link => "the role issuer or owner",
-            Self::Manage => "the role owner",
+            Self::Manage | Self::Trust => "the role owner",
             Self::Govern => "the role owner, bound to no tenant",
         }
     }
@@ -144,6 +145,8 @@ pub struct Backend {
     pub(super) trail_keys: Option<Arc<dyn TrailKeys>>,
     /// The file of the key of subject hashes.
     pub(super) subject_key: Option<PathBuf>,
+    pub(super) tokens: Option<Arc<TokenRules>>,
+    pub(super) issuers: IssuerSettings,
     pub(super) decisions: Option<Arc<dyn Decisions>>,
     pub(super) hasher: Hasher,
     /// Whom the checklist asks for Apps and Users: whoever requests ask.
@@ -172,6 +175,8 @@ impl Backend {
             portal_rules: PortalRules::default(),
             trail_keys: None,
             subject_key: None,
+            tokens: None,
+            issuers: IssuerSettings::default(),
             decisions: None,
             hasher: Hasher::Here,
             directory,
@@ -381,18 +386,5 @@ impl Claim {
     /// For what was made.
     pub(super) fn of(self, resource: &impl ToString) -> Option<Once> {
         self.0.map(|once| Once { resource: resource.to_string(), ..once })
-    }
-}
-
-/// What is read must be what the caller read, where they say so.
-pub(super) fn check_etag(
-    expected: Option<Generation>,
-    found: Generation,
-    what: &'static str,
-    name: &impl ToString,
-) -> AdminResult<()> {
-    match expected {
-        Some(expected) if expected != found => Err(AdminError::Stale { what, name: name.to_string() }),
-        _ => Ok(()),
     }
 }

@@ -39,6 +39,14 @@ const DEEDS: &[Deed] = &[
             other => other.map(drop),
         }
     }),
+    ("list issuers", Act::Read, |a, _| a.list_issuers("acme", first()).map(drop)),
+    ("may switch an issuer", Act::Trust, |a, _| absent(a.may_switch_issuer("acme", no_issuer()).map(drop))),
+    ("change an issuer", Act::Trust, |a, _| match a.set_issuer("acme", no_issuer(), &IssuerChanges::default()) {
+        Err(AdminError::SubjectKey(_)) => Ok(()),
+        other => other.map(drop),
+    }),
+    ("check an issuer", Act::Trust, |a, _| absent(a.check_issuer("acme", no_issuer()).map(drop))),
+    ("remove an issuer", Act::Trust, |a, _| absent(a.remove_issuer("acme", no_issuer()))),
     ("set the subject key", Act::Govern, |a, _| a.set_subject_key(crate::domain::SubjectKeyFingerprint([1; 16]))),
     ("list operators", Act::Read, |a, _| a.list_operators(&first()).map(drop)),
     ("read the trail", Act::Read, |a, _| a.events(&audit_log::EventFilter::default(), 0, 10).map(drop)),
@@ -68,6 +76,18 @@ const DEEDS: &[Deed] = &[
     }),
 ];
 
+fn no_issuer() -> crate::domain::IssuerId {
+    crate::domain::IssuerId::from_bytes([1; 16])
+}
+
+/// There is no issuer here: the caller got as far as that.
+fn absent(done: AdminResult<()>) -> AdminResult<()> {
+    match done {
+        Err(AdminError::NotFound { what: "issuer", .. }) => Ok(()),
+        other => other,
+    }
+}
+
 fn rand(admin: &Admin) -> String {
     CredentialId::random(admin.backend.entropy.as_ref()).unwrap().to_string()
 }
@@ -89,10 +109,10 @@ fn caller(world: &World, role: Role, scope: Option<&str>) -> Admin {
 
 /// What each role may, bound to a tenant and not: written down here once more, so that a slip there shows.
 fn allowed(role: Role, bound: bool) -> &'static [Act] {
-    use Act::{Change, Govern, Issue, Link, Manage, Read, ReadAll, ReadKeys};
+    use Act::{Change, Govern, Issue, Link, Manage, Read, ReadAll, ReadKeys, Trust};
     match (role, bound) {
-        (Role::Owner, false) => &[ReadKeys, Read, ReadAll, Issue, Change, Link, Manage, Govern],
-        (Role::Owner, true) => &[ReadKeys, Read, Issue, Change, Link, Manage],
+        (Role::Owner, false) => &[ReadKeys, Read, ReadAll, Issue, Change, Link, Manage, Trust, Govern],
+        (Role::Owner, true) => &[ReadKeys, Read, Issue, Change, Link, Manage, Trust],
         (Role::Issuer, false) => &[ReadKeys, Read, ReadAll, Issue, Change, Link],
         (Role::Issuer, true) => &[ReadKeys, Read, Issue, Change, Link],
         (Role::Auditor, false) => &[ReadKeys, Read, ReadAll],

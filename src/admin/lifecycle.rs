@@ -2,11 +2,11 @@
 
 use ipnet::IpNet;
 
-use crate::admin::authority::{Act, check_etag};
+use crate::admin::authority::Act;
 use crate::admin::credentials::owner_gone;
 use crate::admin::limits::{self, invalid};
 use crate::admin::own::full;
-use crate::admin::{Admin, AdminError, AdminResult, IssueRequest, Issued, record, retrying, take};
+use crate::admin::{Admin, AdminError, AdminResult, IssueRequest, Issued, check_etag, record, retrying, take};
 use crate::domain::credential::Replaced;
 use crate::domain::event::DetailKey;
 use crate::domain::{Action, Credential, CredentialId, Generation, Status, Subject};

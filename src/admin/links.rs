@@ -91,25 +91,30 @@ const fn told(error: &SubjectKeyError) -> &'static str {
 }
 
 impl Admin {
-    /// The key that the store's links are under.
-    fn subject_key(&self, permit: &Permit<'_>) -> AdminResult<SubjectKey> {
+    /// The key that the store's links, issuers and tokens are under.
+    pub(super) fn subject_key(&self, permit: &Permit<'_>) -> AdminResult<SubjectKey> {
         let known = permit.store().links().key()?;
         let path = self.backend.subject_key.as_deref().ok_or(AdminError::SubjectKey(told(&SubjectKeyError::Unmade)))?;
         SubjectKey::load_known(path, known).map_err(|error| {
-            tracing::warn!(%error, "links cannot be added, found or believed");
+            tracing::warn!(%error, "links and issuers cannot be added, found or believed");
             AdminError::SubjectKey(told(&error))
         })
+    }
+
+    /// The same, where only what rows are worth depends on it.
+    pub(super) fn subject_key_if_there(&self, permit: &Permit<'_>) -> AdminResult<Option<SubjectKey>> {
+        match self.subject_key(permit) {
+            Ok(key) => Ok(Some(key)),
+            Err(AdminError::SubjectKey(_)) => Ok(None),
+            Err(other) => Err(other),
+        }
     }
 
     fn judged(&self, permit: &Permit<'_>, links: Vec<Link>) -> AdminResult<Vec<JudgedLink>> {
         if links.is_empty() {
             return Ok(Vec::new());
         }
-        let key = match self.subject_key(permit) {
-            Ok(key) => Some(key),
-            Err(AdminError::SubjectKey(_)) => None,
-            Err(other) => return Err(other),
-        };
+        let key = self.subject_key_if_there(permit)?;
         let judge = |link: Link| {
             let state = match key.as_ref().map(|key| key.is_genuine(&link)) {
                 Some(true) => LinkState::Genuine,

@@ -15,6 +15,7 @@ mod export;
 mod foreign;
 pub mod formats;
 pub mod import;
+mod issuers;
 mod lifecycle;
 pub mod limits;
 mod links;
@@ -23,6 +24,7 @@ mod own;
 pub mod pages;
 mod peppers;
 mod tenants;
+mod tokens;
 mod trail_keys;
 mod urgent;
 mod users;
@@ -32,6 +34,7 @@ use crate::domain::{
     Action, AuditEvent, CredentialId, CredentialKind, Generation, PepperFingerprint, Subject, Tenant, TenantId,
     Verifier,
 };
+use crate::jwt::lint::{self, Finding};
 use crate::store::{Record, StoreError};
 use crate::verify::argon::{Cost, HashError};
 use crate::verify::keyring::KeyringError;
@@ -44,12 +47,21 @@ pub use authority::{Backend, Caller, Scope};
 pub use apps::{AppChanges, NewApp};
 pub use credentials::{IssueRequest, Issued, KeyFilter, Revoked};
 pub use decisions::{DecisionFilter, DecisionRow, Decisions};
+pub use issuers::{
+    CheckedKey, Discovered, IssuerChanges, IssuerCheck, IssuerKeysSource, IssuerState, JudgedIssuer, NewIssuer,
+    NewKeys, UNREACHABLE,
+};
 pub use lifecycle::{KeyChanges, MAX_GRACE_MS, RotateRequest, Rotated};
 pub use links::{JudgedLink, LinkFilter, LinkState, NewLink};
 pub use operators::{IssuedToken, NewOperator};
 pub use own::PortalRules;
 pub use peppers::{PepperState, Retired};
 pub use tenants::{NewTenant, TenantChanges};
+pub use tokens::client::client;
+pub use tokens::{
+    Inspection, JudgedSigningKey, JudgedToken, MintedToken, RotatedSigningKey, SigningKeyState, TokenRef, TokenRequest,
+    TokenRules, TokenState, Verdict,
+};
 pub use trail_keys::{Announce, TrailKeys};
 pub use users::{NewUser, UserChanges};
 
@@ -128,6 +140,18 @@ pub enum AdminError {
     /// A row that somebody without the pepper wrote: nothing is signed on top of it (rule R4).
     #[error("the row of credential {0} was not written by Latchkey: it is refused everywhere, and stays so")]
     Forged(String),
+    /// The same of an issuer, without the key of subject hashes.
+    #[error("the row of issuer {0} was not written by Latchkey, and counts for nothing: remove it, and add it anew")]
+    IssuerForged(String),
+    /// What would be taken of an issuer must not be.
+    #[error("this must not be taken of an issuer: {}", told(.0))]
+    Policy(Vec<Finding>),
+    /// An issuer's keys are needed and are not to be had.
+    #[error("the issuer's keys cannot be had: {0}")]
+    IssuerKeys(&'static str),
+    /// The secret of an issuer cannot be kept or read.
+    #[error("the issuer's secret cannot be kept: {0}")]
+    IssuerSecret(String),
     /// A row whose pepper this process does not hold.
     #[error(
         "credential {0} was stored under a pepper that is not here: put the pepper back (`latchkey pepper status`); it is \
@@ -162,6 +186,17 @@ pub enum AdminError {
     /// The key of subject hashes, and what to do about it.
     #[error("{0}")]
     SubjectKey(&'static str),
+    /// The key that signs tokens, and what to do about it.
+    #[error("{0}")]
+    TokenKey(&'static str),
+    /// As many tokens as this machine lets a credential have.
+    #[error(
+        "as many tokens of the credential are in force as may be, {most}: use one until it ends, or take them back"
+    )]
+    TooManyTokens {
+        /// How many.
+        most: u32,
+    },
     /// Taken back in this process alone.
     #[error(
         "denied here, not durable: this server refuses it from now on, the store could not commit that and it is tried again; \
@@ -191,6 +226,13 @@ pub enum AdminError {
     /// The secret could not be hashed.
     #[error(transparent)]
     Hash(#[from] HashError),
+}
+
+/// What stands against it, each with where that comes from.
+fn told(findings: &[Finding]) -> String {
+    let against = findings.iter().filter(|finding| lint::refuses(std::slice::from_ref(finding)));
+    let texts: Vec<String> = against.map(|f| format!("{}: {} ({})", f.rule, f.text, f.clause)).collect();
+    texts.join("; ")
 }
 
 impl From<Unproven> for AdminError {
@@ -289,6 +331,19 @@ fn retrying<T>(mut attempt: impl FnMut() -> AdminResult<T>) -> AdminResult<T> {
     attempt()
 }
 
+/// What is read must be what the caller read, where they say so.
+fn check_etag(
+    expected: Option<Generation>,
+    found: Generation,
+    what: &'static str,
+    name: &impl ToString,
+) -> AdminResult<()> {
+    match expected {
+        Some(expected) if expected != found => Err(AdminError::Stale { what, name: name.to_string() }),
+        _ => Ok(()),
+    }
+}
+
 /// Takes a value over and notes the name of its field.
 fn take<T: Clone + PartialEq>(field: &'static str, new: Option<&T>, into: &mut T, changed: &mut Vec<&'static str>) {
     if let Some(new) = new
@@ -306,6 +361,10 @@ mod tests;
 #[cfg(test)]
 #[path = "authority_tests.rs"]
 mod authority_tests;
+
+#[cfg(test)]
+#[path = "issuers_tests.rs"]
+mod issuers_tests;
 
 #[cfg(test)]
 #[path = "own_tests.rs"]

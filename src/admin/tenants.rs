@@ -1,8 +1,8 @@
 //! Tenants: create, change, suspend, resume.
 
-use crate::admin::authority::{Act, check_etag};
+use crate::admin::authority::Act;
 use crate::admin::limits::{self, invalid};
-use crate::admin::{Admin, AdminError, AdminResult, record, retrying, take};
+use crate::admin::{Admin, AdminError, AdminResult, check_etag, record, retrying, take};
 use crate::domain::event::DetailKey;
 use crate::domain::{Action, Generation, LlmGrants, Subject, Tenant, TenantId, TenantStatus, key_format, tenant};
 use crate::store::StoreError;

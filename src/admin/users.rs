@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::admin::authority::{Act, check_etag};
+use crate::admin::authority::Act;
 use crate::admin::limits;
-use crate::admin::{Admin, AdminError, AdminResult, not_found, record, retrying, take};
+use crate::admin::{Admin, AdminError, AdminResult, check_etag, not_found, record, retrying, take};
 use crate::domain::event::DetailKey;
 use crate::domain::{Action, Generation, HostState, Subject, User, UserId};
 use crate::store::StoreError;

@@ -1,4 +1,4 @@
-//! What `serve` serves besides hosts: admins, metrics and health. On a runtime of its own, whose few threads take only
+//! What `serve` serves besides hosts: admins, metrics, health and the endpoints of OAuth. On a runtime of its own, whose few threads take only
 //! spare time, so that nothing of it holds up a decision.
 
 use std::sync::Arc;
@@ -6,14 +6,18 @@ use std::sync::Arc;
 use crate::app::hosted::Hosted;
 use crate::app::office::Serving;
 use crate::app::places::{Place, Places};
-use crate::app::serve::{ServeFailure, Server, text};
+use crate::app::serve::{ServeFailure, Server, Tls, text};
+use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::transport::admin::listen::{self, Routes};
 use crate::transport::admin::{AdminRpc, Peers};
 use crate::transport::go_plugin::end::Ending;
 use crate::transport::go_plugin::listener::{self, Bound, ListenError, ServerTls};
 use crate::transport::go_plugin::serve::ServeError;
-use crate::transport::http::{self, ops, ops::Ops};
+use crate::transport::http::oauth::{self, Endpoints};
+use crate::transport::http::ops::{self, Ops};
+use crate::transport::http::{self, Routers};
+use crate::transport::oauth::Oauth;
 
 /// Calls of admins that may block at once.
 const BLOCKING_THREADS: usize = 48;
@@ -35,7 +39,7 @@ impl Aside {
     pub(super) fn start(
         config: &Config,
         places: &Places,
-        tls: Option<&ServerTls>,
+        tls: &Tls,
         hosted: &Arc<Hosted>,
         ending: &Arc<Ending>,
     ) -> Result<Self, ServeFailure> {
@@ -55,7 +59,7 @@ impl Aside {
         let (admins, https) = runtime.block_on(bind(places, tls, !config.serve.peers.is_empty(), ending))?;
         let addresses = |all: &mut dyn Iterator<Item = &Bound>| all.map(|bound| text(&bound.address())).collect();
         let admin = addresses(&mut admins.iter().map(|(bound, _)| bound));
-        let http = addresses(&mut https.iter());
+        let http = addresses(&mut https.iter().map(|(bound, _)| bound));
         if !admins.is_empty() {
             let routes = runtime.block_on(admin_routes(hosted, config))?;
             let served = listen::serve(admins, Arc::clone(ending), routes);
@@ -66,7 +70,9 @@ impl Aside {
             });
         }
         let ops = Ops { gate: Arc::clone(&hosted.gate), lifecycle: Arc::new(Server(Arc::clone(hosted))) };
-        runtime.spawn(http::serve(https, ops::router(ops)));
+        let endpoints = Endpoints { oauth: endpoints(hosted, config), settings: Arc::clone(&hosted.service) };
+        let here = ops::router(ops).merge(oauth::router(endpoints.clone()));
+        runtime.spawn(http::serve(https, Routers { here, outside: oauth::alone(endpoints) }));
         Ok(Self { runtime: Some(runtime), admin, http })
     }
 
@@ -78,19 +84,24 @@ impl Aside {
     }
 }
 
-type Admins = Vec<(Bound, Option<ServerTls>)>;
+/// What programs get tokens from, in this process.
+pub(super) fn endpoints(hosted: &Arc<Hosted>, config: &Config) -> Arc<Oauth> {
+    Arc::new(Oauth::new(Arc::new(Serving(Arc::clone(hosted))), Arc::new(SystemClock), config.app.service.oauth))
+}
+
+type Listeners = Vec<(Bound, Option<ServerTls>)>;
 
 /// Listeners for admins, and those for HTTP. `for_others`: not only our own user may connect to a socket.
 async fn bind(
     places: &Places,
-    tls: Option<&ServerTls>,
+    tls: &Tls,
     for_others: bool,
     ending: &Ending,
-) -> Result<(Admins, Vec<Bound>), ListenError> {
+) -> Result<(Listeners, Listeners), ListenError> {
     let (mut admins, mut https) = (Vec::new(), Vec::new());
     for place in &places.admin {
         admins.push(match place {
-            Place::Tcp(address) => (listener::bind_tcp(*address).await?, tls.cloned()),
+            Place::Tcp(address) => (listener::bind_tcp(*address).await?, tls.admin.clone()),
             Place::Unix(path) => {
                 // Who is listed must be able to connect; who it is, the kernel says of each peer.
                 let bind = if for_others { listener::bind_unix_for_all } else { listener::bind_unix };
@@ -100,8 +111,8 @@ async fn bind(
             }
         });
     }
-    for address in &places.http {
-        https.push(listener::bind_tcp(*address).await?);
+    for (address, over_tls) in &places.http {
+        https.push((listener::bind_tcp(*address).await?, tls.http.clone().filter(|_| *over_tls)));
     }
     Ok((admins, https))
 }

@@ -53,6 +53,7 @@ pub fn store(settings: &mut Settings) -> Result<DevStore, InitFailure> {
     settings.data_dir = Some(dir.clone());
     settings.pepper_file = None;
     settings.subject_key = None;
+    settings.tokens.key_dir = None;
     settings.dev = true;
     let mut store = DevStore { dir, key: Secret::new(Vec::new()) };
     init(settings)?;

@@ -1,6 +1,8 @@
 //! `doctor`: what is wrong with a data directory, this machine and its host, and what to do about it.
 
 pub mod host;
+mod issuers;
+mod tokens;
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -143,6 +145,8 @@ fn opened(store: &SqliteStore, settings: &Settings, dir: &Path, quick: bool, tol
     }
     peppers(store, settings, dir, told);
     links(store, settings, dir, told);
+    issuers::look(store, settings, dir, told);
+    tokens::examine(store, settings, dir, told);
     trail(store, settings, dir, told);
     clock(store, told);
     if quick {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::admin::Backend;
+use crate::app::outside::Outside;
 use crate::app::{OpenFailure, Opened, Settings};
 use crate::audit::decisions::DecisionSink;
 use crate::authenticate::denied::DeniedHere;
@@ -26,6 +27,7 @@ use crate::store::sqlite::ProcessKind;
 use crate::store::sqlite::decisions::{self, DecisionLog};
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::Metrics;
+use crate::verify::jwt::{self, Jwts};
 use crate::verify::keyring::Keyring;
 use crate::verify::pool::ArgonPool;
 use crate::verify::{Hasher, Verifier};
@@ -44,6 +46,8 @@ pub struct Engine {
     decisions: Arc<DecisionLog>,
     stop: Arc<AtomicBool>,
     replaced: Arc<AtomicBool>,
+    /// Looks after the keys of issuers.
+    _outside: Outside,
 }
 
 impl Engine {
@@ -88,9 +92,14 @@ impl Engine {
         opened.entropy.fill(&mut cache_key).map_err(|error: EntropyError| system(&error))?;
         let host = host.filter(|_| settings.directory.ask_host);
         let (directory, apps) = directory(opened, settings, metrics, host);
+        let outside = Outside::start(opened, metrics)?;
+        let own = jwt::Settings { issuer: opened.tokens.issuer.clone(), audience: opened.tokens.audience.clone() };
+        let files = (opened.subject_key.clone(), opened.data_dir.clone());
+        let keys = Some(Arc::clone(&outside.jwks));
+        let jwts = Jwts::new(Arc::clone(&store), own, files.0, files.1, keys, Arc::clone(&opened.entropy));
         let parts = Parts {
             store: Arc::clone(&store),
-            verifier: Verifier::new(Arc::clone(&store), Arc::clone(&opened.keyring), pool),
+            verifier: Verifier::new(Arc::clone(&store), Arc::clone(&opened.keyring), pool).with_jwts(jwts),
             directory: Arc::clone(&directory),
             feed: Arc::clone(&feed),
             cache_key,
@@ -116,7 +125,7 @@ impl Engine {
         let backend = backend.with_portal_rules(settings.portal_rules.clone()).with_directory(directory);
         let (store, clock, entropy) =
             (Arc::clone(&opened.store) as _, Arc::clone(&opened.clock), Arc::clone(&opened.entropy));
-        Ok(Self { authenticator, backend, apps, store, clock, entropy, decisions, stop, replaced })
+        Ok(Self { authenticator, backend, apps, store, clock, entropy, decisions, stop, replaced, _outside: outside })
     }
 
     /// What keeps the store in step with the host over this link, asked from this runtime; `namespaces` says which are whose.

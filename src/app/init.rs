@@ -6,12 +6,13 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::admin::{Admin, AdminError, Backend, Caller, IssuedToken};
+use crate::admin::{Admin, AdminError, Backend, Caller, IssuedToken, TokenRules};
 use crate::app::{OpenFailure, Opened, Settings};
 use crate::audit::key::{self, KeyError};
 use crate::clock::{Clock as _, Entropy as _, SystemClock, SystemEntropy};
 use crate::domain::event::{Actor, DetailKey};
-use crate::domain::{Action, AuditEvent, LlmGrants, Subject};
+use crate::domain::{Action, Algorithm, AuditEvent, LlmGrants, Subject};
+use crate::issue::{self, TokenKeyError};
 use crate::store::sqlite::{self, NewKeys, OpenError, OpenOptions, ProcessKind, SqliteStore, guard};
 use crate::verify::keyring::Keyring;
 use crate::verify::pepper;
@@ -50,6 +51,9 @@ pub enum InitFailure {
     /// The key of subject hashes could not be made or read.
     #[error(transparent)]
     SubjectKey(#[from] SubjectKeyError),
+    /// The key that signs tokens could not be put in place.
+    #[error(transparent)]
+    TokenKey(#[from] TokenKeyError),
     /// The store or the pepper.
     #[error(transparent)]
     Open(#[from] OpenFailure),
@@ -66,6 +70,8 @@ pub struct Initialised {
     pub pepper: pepper::Source,
     /// Where the key of subject hashes is.
     pub subject_key: PathBuf,
+    /// The name of the key that signs tokens.
+    pub token_key: String,
     /// The public half of the audit key.
     pub audit_public_key: [u8; 32],
     /// The first operator, with the token this once.
@@ -103,7 +109,8 @@ impl Drop for Workshop {
     }
 }
 
-/// Makes the directory (0700), the pepper (0600), the audit key, the key of subject hashes, the store and the first operator.
+/// Makes the directory (0700), the pepper (0600), the audit key, the key of subject hashes, the key that
+/// signs tokens, the store and the first operator.
 /// A pepper or a key of subject hashes that the configuration places elsewhere is used if it is there, and made if it is not.
 ///
 /// # Errors
@@ -150,23 +157,38 @@ pub fn init(settings: &Settings) -> Result<Initialised, InitFailure> {
     } else {
         SubjectKey::create(&subject_path, &SystemEntropy)?
     };
-    let owner = make_store(&workshop.0, settings.dev, Arc::new(tagger), &subject_key)?;
+    let token_dir = settings.tokens.key_dir(&workshop.0);
+    let first = First { subject_key, subject_path, token_dir: token_dir.clone() };
+    let (owner, token_key) = make_store(&workshop.0, settings, Arc::new(tagger), first)?;
+    if settings.tokens.key_dir.is_none() {
+        let made = issue::keys::path(&token_dir, &token_key)?;
+        put_in_place(&made, &issue::keys::path(&data_dir, &token_key)?)?;
+    }
     for name in names.into_iter().flatten() {
         put_in_place(&workshop.0.join(name), &data_dir.join(name))?;
     }
     sync_dir(&data_dir)?;
     let pepper = crate::app::pepper_source(settings, &data_dir);
     let subject_key = crate::app::subject_key(settings, &data_dir);
-    Ok(Initialised { data_dir, pepper, subject_key, audit_public_key, owner })
+    Ok(Initialised { data_dir, pepper, subject_key, token_key, audit_public_key, owner })
 }
 
+/// What the first rows are sealed with, and where the first key that signs tokens is made.
+struct First {
+    subject_key: SubjectKey,
+    subject_path: PathBuf,
+    token_dir: PathBuf,
+}
+
+/// The store, its first operator, and the name of the key that signs its tokens.
 fn make_store(
     dir: &Path,
-    dev: bool,
+    settings: &Settings,
     tagger: Arc<Tagger>,
-    subject_key: &SubjectKey,
-) -> Result<IssuedToken, InitFailure> {
-    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    first: First,
+) -> Result<(IssuedToken, String), InitFailure> {
+    let First { subject_key, subject_path, token_dir } = first;
+    let (clock, entropy, dev) = (Arc::new(SystemClock), Arc::new(SystemEntropy), settings.dev);
     let options = OpenOptions { dev, kind: ProcessKind::Command, clock: clock.clone(), entropy: entropy.clone() };
     let (fingerprint, subject_key) = (tagger.fingerprint(), subject_key.fingerprint());
     let first = AuditEvent {
@@ -185,12 +207,16 @@ fn make_store(
     let store = SqliteStore::create(dir, REALM, keys, &first, options).map_err(OpenFailure::Store)?;
     let store = Arc::new(store);
     let keyring = Arc::new(Keyring::single(tagger));
+    let tokens = settings.tokens.rules(&token_dir, store.as_ref()).map_err(AdminError::from)?;
     let backend = Backend::new(store.clone(), keyring, clock, entropy, LlmGrants::Required);
-    let owner = backend.admin(local_caller()).add_owner("owner")?;
-    drop(backend);
+    let backend = backend.with_subject_key(subject_path).with_tokens(TokenRules { key_dir: token_dir, ..tokens });
+    let admin = backend.admin(local_caller());
+    let token_key = admin.rotate_signing_key(Algorithm::EdDSA, false)?.key.kid;
+    let owner = admin.add_owner("owner")?;
+    drop((admin, backend));
     // The writer's end closes the database, which folds the write-ahead log into it.
     match Arc::into_inner(store).map(SqliteStore::close) {
-        Some(Ok(())) => Ok(owner),
+        Some(Ok(())) => Ok((owner, token_key)),
         Some(Err(error)) => Err(OpenFailure::Store(error).into()),
         None => Err(OpenFailure::Store(OpenError::System { what: "the new store is still in use".to_owned() }).into()),
     }

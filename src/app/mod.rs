@@ -14,19 +14,21 @@ mod hosted;
 pub mod init;
 mod keep;
 pub mod office;
+mod outside;
 pub mod peppers;
 mod places;
 pub mod plugin;
 pub mod restore;
 pub mod serve;
 pub mod subject_key;
+pub mod tokens;
 mod word;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::admin::Backend;
 pub use crate::admin::PortalRules;
+use crate::admin::{Backend, TokenRules};
 use crate::authenticate::Problem;
 use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::domain::LlmGrants;
@@ -51,6 +53,8 @@ pub struct Settings {
     pub pepper_source: Option<Source>,
     /// How to learn of Apps and Users.
     pub directory: crate::directory::Settings,
+    /// How keys of outside issuers are fetched and kept.
+    pub jwks: crate::jwks::Settings,
     /// How to authenticate.
     pub authenticate: crate::authenticate::Settings,
     /// Hashing threads; as many as cores by default.
@@ -67,6 +71,8 @@ pub struct Settings {
     pub audit_key: Option<PathBuf>,
     /// The key of subject hashes; beside the database by default.
     pub subject_key: Option<PathBuf>,
+    /// How short-lived tokens are issued.
+    pub tokens: tokens::TokenSettings,
     /// How much of the trail nobody gives up over the admin RPC.
     pub audit_min_retention: std::time::Duration,
     /// A file that each checkpoint of the trail is appended to.
@@ -102,6 +108,9 @@ pub enum OpenFailure {
     /// The peppers are not those of this store.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    /// The authorities for fetching keys of issuers cannot be read.
+    #[error(transparent)]
+    Authorities(#[from] crate::jwks::TlsError),
     /// The system gave no thread or no randomness.
     #[error("cannot start: {0}")]
     System(#[source] std::io::Error),
@@ -111,7 +120,7 @@ impl OpenFailure {
     /// Whether the machine's set-up is what is wrong: where the data is, who may use it, the pepper.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::NoDataDir | Self::Pepper(_) | Self::PepperLength(_) | Self::Keyring(_) => true,
+            Self::NoDataDir | Self::Pepper(_) | Self::PepperLength(_) | Self::Keyring(_) | Self::Authorities(_) => true,
             Self::Store(error) => matches!(error, OpenError::Guard(_)),
             Self::System(_) => false,
         }
@@ -124,6 +133,7 @@ impl OpenFailure {
             Self::Store(_) => "store",
             Self::Keyring(KeyringError::Wrong { .. }) => "wrong_pepper",
             Self::Pepper(_) | Self::PepperLength(_) | Self::Keyring(_) => "pepper",
+            Self::Authorities(_) => "jwks",
             Self::System(_) => "system",
         };
         Problem { code, text: self.to_string() }
@@ -148,6 +158,11 @@ pub struct Opened {
     pub audit_key: PathBuf,
     /// The key of its subject hashes.
     pub subject_key: PathBuf,
+    /// How its tokens are issued.
+    pub tokens: TokenRules,
+    /// How keys of issuers are fetched.
+    pub jwks: crate::jwks::Settings,
+    asking: Arc<outside::Asking>,
 }
 
 impl Opened {
@@ -161,7 +176,14 @@ impl Opened {
         // An opened store is brought up to date.
         let schema_version = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
         let backend = backend.with_trail_keys(Arc::new(keys)).with_decisions(Arc::new(decisions));
-        backend.with_schema_version(schema_version).with_subject_key(self.subject_key.clone())
+        let reserved = vec![self.tokens.issuer.clone()];
+        let backend =
+            backend.with_issuer_secrets(self.data_dir.clone()).with_issuer_keys(Arc::clone(&self.asking) as _);
+        let backend = backend.with_issuer_rules(reserved, self.jwks.allow_loopback_http);
+        backend
+            .with_schema_version(schema_version)
+            .with_subject_key(self.subject_key.clone())
+            .with_tokens(self.tokens.clone())
     }
 }
 
@@ -179,7 +201,10 @@ pub fn open(settings: &Settings, kind: ProcessKind) -> Result<Opened, OpenFailur
     let keyring = Arc::new(Keyring::load(pepper_source(settings, &data_dir), &state)?);
     let (llm_grants, audit_key) = (settings.authenticate.llm_grants, audit_key(settings, &data_dir));
     let subject_key = subject_key(settings, &data_dir);
-    Ok(Opened { store, keyring, clock, entropy, data_dir, llm_grants, audit_key, subject_key })
+    let tokens = settings.tokens.rules(&data_dir, store.as_ref());
+    let tokens = tokens.map_err(|error| OpenFailure::System(std::io::Error::other(error)))?;
+    let (jwks, asking) = (settings.jwks.clone(), Arc::new(outside::Asking::new(&settings.jwks)?));
+    Ok(Opened { store, keyring, clock, entropy, data_dir, llm_grants, audit_key, subject_key, tokens, jwks, asking })
 }
 
 /// Where this machine keeps the key that signs the audit trail.

@@ -22,8 +22,8 @@ pub(super) struct Places {
     pub(super) plugin: Vec<Place>,
     /// For admins.
     pub(super) admin: Vec<Place>,
-    /// For metrics and health.
-    pub(super) http: Vec<SocketAddr>,
+    /// For metrics, health and OAuth, each with whether TLS is spoken there.
+    pub(super) http: Vec<(SocketAddr, bool)>,
 }
 
 impl Places {
@@ -62,10 +62,11 @@ impl Places {
             let Place::Tcp(address) = place(text)? else {
                 return Err(ServeFailure::Http { text: text.clone() });
             };
-            if !plaintext(text, address) {
+            let in_the_clear = plaintext(text, address);
+            if !(in_the_clear || settings.http_tls && tls) {
                 return Err(ServeFailure::HttpPlaintext { address: text.clone() });
             }
-            http.push(address);
+            http.push((address, !in_the_clear));
         }
         if plugin.is_empty() {
             return Err(ServeFailure::Address { text: "nothing".to_owned() });
@@ -105,6 +106,7 @@ mod tests {
             peers: Vec::new(),
             client_ca: None,
             http: Vec::new(),
+            http_tls: false,
         }
     }
 
@@ -162,6 +164,18 @@ mod tests {
             assert!(matches!(refused, ServeFailure::HttpPlaintext { .. }) && refused.is_configuration());
             assert_eq!(with("", "0.0.0.0:1", "0.0.0.0:1", tls).unwrap().http.len(), 1);
         }
+    }
+
+    #[test]
+    fn http_beyond_this_machine_is_over_tls_where_that_is_asked_for_and_can_be_had() {
+        let places = |allow: &str, tls| {
+            let settings = settings("127.0.0.1:0", allow, tls, tls);
+            Places::of(&ServeSettings { http: list("127.0.0.1:1,0.0.0.0:2"), http_tls: true, ..settings })
+        };
+        assert!(matches!(places("", false), Err(ServeFailure::HttpPlaintext { .. })));
+        let over_tls = |places: Places| places.http.iter().map(|(_, tls)| *tls).collect::<Vec<_>>();
+        assert_eq!(over_tls(places("", true).unwrap()), [false, true]);
+        assert_eq!(over_tls(places("0.0.0.0:2", true).unwrap()), [false, false]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::app::aside;
 use crate::app::hosted::Hosted;
 use crate::app::office::Serving;
 use crate::authenticate::{Health, Problem};
@@ -67,6 +68,7 @@ pub fn run(environment: Environment, local: Result<Values, ConfigError>) -> Exit
         gate: Arc::clone(&hosted.gate),
         lifecycle: Arc::new(process),
         pages: Some(pages),
+        endpoints: Some(aside::endpoints(&hosted, &config)),
         settings: Arc::clone(&hosted.service),
         host_settings: typed::host_settings(),
     };

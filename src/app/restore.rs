@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::app::init::{Workshop, local_actor};
-use crate::app::{OpenFailure, Settings, pepper_source, subject_key};
+use crate::app::{OpenFailure, Settings, pepper_source, subject_key, tokens};
 use crate::clock::{Clock as _, Entropy as _, SystemClock, SystemEntropy};
 use crate::domain::event::{Actor, DetailKey};
 use crate::domain::hex;
 use crate::domain::{Action, AuditEvent, Issuer, Status, Subject, Tenant, TenantStatus};
 use crate::store::sqlite::backup::{self, Inspection};
 use crate::store::sqlite::{self, OpenError, OpenOptions, ProcessKind, SqliteStore, guard, lock, migrate};
-use crate::store::{MOST_ISSUERS, Page, Store as _, StoreError, StoreResult};
+use crate::store::{MOST_ISSUERS, Page, Sharing, Store as _, StoreError, StoreResult};
 use crate::verify::keyring::Keyring;
 use crate::verify::subject::SubjectKey;
 
@@ -74,6 +74,8 @@ pub struct Restored {
     pub links: u64,
     /// Issuers of the backup that were removed from the replaced store or switched off there, and so here.
     pub issuers: u64,
+    /// Tokens of the backup that were taken back in the replaced store or are not there, and so taken back here.
+    pub tokens: u64,
     /// Tenants that are suspended as they were in the replaced store.
     pub suspensions: u64,
     /// Credentials of the replaced store that the backup does not have.
@@ -109,8 +111,16 @@ pub fn restore(settings: &Settings, from: &Path, accept_lost_revocations: bool) 
     }
     let keyring =
         Keyring::load(pepper_source(settings, &data_dir), &new.peppers().list()?).map_err(OpenFailure::from)?;
-    let mut restored =
-        Restored { backup, revocations: 0, links: 0, issuers: 0, suspensions: 0, lost_credentials: 0, replaced: None };
+    let mut restored = Restored {
+        backup,
+        revocations: 0,
+        links: 0,
+        issuers: 0,
+        tokens: 0,
+        suspensions: 0,
+        lost_credentials: 0,
+        replaced: None,
+    };
     let mut details = Vec::new();
     let path = data_dir.join(sqlite::FILE_NAME);
     let mut replaced = None;
@@ -132,6 +142,8 @@ pub fn restore(settings: &Settings, from: &Path, accept_lost_revocations: bool) 
     } else {
         return Err(RestoreFailure::RevocationsLost("there is none".to_owned()));
     }
+    // Their rows are of before: what was taken back since, or ended by a change, would be good again.
+    restored.tokens = new.tokens().forget_all(SystemClock.wall_ms())?;
     details.push((DetailKey::Count, restored.revocations.to_string()));
     details.sort_unstable_by_key(|(key, _)| *key);
     let mut epoch = [0; 16];
@@ -225,8 +237,8 @@ fn remove_links(tenant: &Tenant, old: &SqliteStore, new: &SqliteStore, restored:
     }
 }
 
-/// Removes from `new` the issuers of a tenant that were removed from `old`, and switches those off that were switched off
-/// there. Without the key of subject hashes the latter's rows are not sealed anew: they are refused like those of somebody
+/// Removes from `new` the issuers of a tenant that were removed from `old`, and switches those off that were switched off or
+/// changed there: what a backup takes of one may be what somebody has since put an end to. Without the key of subject hashes the latter's rows are not sealed anew: they are refused like those of somebody
 /// else's making.
 fn take_back_issuers(
     tenant: &Tenant,
@@ -247,13 +259,13 @@ fn take_back_issuers(
                 let event = event(Action::IssuerRemoved, vec![(DetailKey::Issuer, row.rules.iss.clone())]);
                 new.issuers().remove(tenant.id, row.id, event)?;
             }
-            Some(was) if row.active && !was.active => {
+            Some(was) if row.active && was.mac != row.mac => {
                 let event = event(Action::IssuerChanged, vec![(DetailKey::Active, false.to_string())]);
                 row.active = false;
                 if let Some(key) = key.filter(|key| key.is_genuine_issuer(&Issuer { active: true, ..row.clone() })) {
                     row.mac = key.issuer_mac(&row);
                 }
-                new.issuers().update(&row, row.generation, event)?;
+                new.issuers().update(&row, row.generation, Sharing::Allowed, event)?;
             }
             Some(_) => continue,
         }
@@ -275,6 +287,8 @@ fn carry_over(
         new.links().set_key(key, event(Action::SubjectKeyAdded, Subject::SubjectKey, details, Actor::System))?;
     }
     let subject_key = SubjectKey::load_known(subject_key, new.links().key()?).ok();
+    tokens::carry_keys(old, new)?;
+    new.add_first_uses(old.first_uses()?)?;
     for tenant in tenants(old)? {
         if tenant.status == TenantStatus::Suspended
             && let Some(mut active) = new.tenants().by_id(tenant.id)?

@@ -20,7 +20,7 @@ use crate::transport::go_plugin::handshake::Address;
 use crate::transport::go_plugin::listener::{self, Bound, ListenError, ServerTls};
 use crate::transport::go_plugin::serve::{self, ServeError};
 use crate::transport::plugin::lifecycle::{HostRuntime, HostSession, Lifecycle, Told};
-use crate::transport::tls_files::{TlsFileError, TlsFiles};
+use crate::transport::tls_files::{self, TlsFileError, TlsFiles};
 use crate::transport::tls_watch::{self, Served};
 use crate::transport::{Deps, routes};
 
@@ -60,7 +60,8 @@ pub enum ServeFailure {
     /// Metrics would be for everybody on a network.
     #[error(
         "{address} is not loopback, and whoever reaches it could read metrics and health: for a network that you trust, \
-         give --allow-plaintext {address}"
+         give --allow-plaintext {address}; for the OAuth endpoints alone, over TLS, set serve.http_tls = true and give \
+         --tls-cert and --tls-key"
     )]
     HttpPlaintext {
         /// Which address.
@@ -117,7 +118,7 @@ pub struct Listening {
     pub plugin: Vec<String>,
     /// For admins.
     pub admin: Vec<String>,
-    /// For metrics and health.
+    /// For metrics, health and OAuth.
     pub http: Vec<String>,
 }
 
@@ -146,12 +147,13 @@ pub fn run(
         at_end();
     }));
     // Before anything is announced; its listeners belong to its own runtime.
-    let aside = Aside::start(config, &places, tls.admin.as_ref(), &hosted, &ending)?;
+    let aside = Aside::start(config, &places, &tls, &hosted, &ending)?;
     let deps = Deps {
         gate: Arc::clone(&hosted.gate),
         lifecycle: Arc::new(Server(hosted)),
-        // No host started this process, so it has no pages (rule R1).
+        // No host started this process, so it has neither pages nor endpoints there (rule R1).
         pages: None,
+        endpoints: None,
         settings: Arc::new(arc_swap::ArcSwap::from_pointee(config.app.service.clone())),
         host_settings: typed::host_settings(),
     };
@@ -181,22 +183,29 @@ pub fn run(
 }
 
 /// How the listeners speak TLS, if they do.
-struct Tls {
+pub(super) struct Tls {
     plugin: Option<ServerTls>,
-    admin: Option<ServerTls>,
+    pub(super) admin: Option<ServerTls>,
+    pub(super) http: Option<ServerTls>,
 }
 
 /// Reads the files, and again whenever they change.
 fn tls(settings: &ServeSettings, places: &Places) -> Result<Tls, ServeFailure> {
     let (Some(cert), Some(key)) = (&settings.tls_cert, &settings.tls_key) else {
-        return Ok(Tls { plugin: None, admin: None });
+        return Ok(Tls { plugin: None, admin: None, http: None });
     };
-    let files = |client_ca| TlsFiles { cert: cert.clone(), key: key.clone(), client_ca };
+    let files = |client_ca| TlsFiles { cert: cert.clone(), key: key.clone(), client_ca, protocol: tls_files::HTTP_2 };
     let plugin = Served::load(files(None))?;
+    let http = places.http.iter().any(|(_, tls)| *tls);
+    let http = http.then(|| Served::load(TlsFiles { protocol: tls_files::HTTP_1, ..files(None) })).transpose()?;
     let over_tcp = places.admin.iter().any(|place| matches!(place, Place::Tcp(_)));
     let admin = over_tcp.then(|| Served::load(files(settings.client_ca.clone()))).transpose()?;
-    let tls = Tls { plugin: Some(plugin.tls()), admin: admin.as_ref().map(Served::tls) };
-    tls_watch::watch([Some(plugin), admin].into_iter().flatten().collect())?;
+    let tls = Tls {
+        plugin: Some(plugin.tls()),
+        admin: admin.as_ref().map(Served::tls),
+        http: http.as_ref().map(Served::tls),
+    };
+    tls_watch::watch([Some(plugin), admin, http].into_iter().flatten().collect())?;
     Ok(tls)
 }
 

@@ -195,10 +195,11 @@ impl Finding {
         }
     }
 
-    /// Whether it may still stand at `now_ms`: a refusal for coming too early ends by itself.
-    pub(super) fn stands_at(&self, now_ms: impl FnOnce() -> i64) -> bool {
+    /// Whether it may still stand at `now_ms`: a refusal for coming too early ends by itself, and a token's facts end with
+    /// the keys that proved it.
+    pub(super) fn stands_at(&self, boot_ns: u64, now_ms: impl FnOnce() -> i64) -> bool {
         match self {
-            Self::Good(_) => true,
+            Self::Good(entry) => entry.verified.keys_hold(boot_ns),
             Self::Bad(refusal) => refusal.until_ms.is_none_or(|until| now_ms() < until),
         }
     }

@@ -3,10 +3,10 @@
 //! A grant borrows the facts it was judged from. It has no owned form, so none can be kept for the next
 //! request (rule R14).
 
-use crate::authenticate::attempt::{Attempt, Stage};
+use crate::authenticate::attempt::Attempt;
 use crate::authenticate::entry::Entry;
 use crate::authenticate::link::Linked;
-use crate::domain::{App, AppId, LlmGrants, Reason, Tenant, User, UserId};
+use crate::domain::{App, AppId, Credential, CredentialId, LlmGrants, LlmId, Reason, Tenant, User, UserId};
 
 /// A yes, for one request. Nobody but [`grant`] makes one, and nobody keeps one:
 /// ```
@@ -64,6 +64,16 @@ impl<'a> Grant<'a> {
         self.entry.tenant()
     }
 
+    /// The proven row, where it is a key.
+    pub fn key_row(&self) -> Option<&'a Credential> {
+        self.entry.verified().key_row()
+    }
+
+    /// Of a token that we signed: for which credential, and its first invalid moment.
+    pub fn issued(&self) -> Option<(CredentialId, i64)> {
+        self.entry.verified().issued_for()
+    }
+
     /// What the gateway is told about the credential: `tenant`, `credential_id`, `credential_kind`, `scopes`,
     /// `environment`, `expires_at`, and `sunset` while an old credential lives out its grace. Made once for each cached entry.
     pub fn claims(&self) -> &'a [(&'static str, String)] {
@@ -92,13 +102,27 @@ pub fn grant<'a>(
 ) -> Result<Grant<'a>, Reason> {
     let entry = linked.entry();
     check_llm(entry.app(), entry.tenant(), attempt, local)?;
+    if let Some(only) = entry.verified().llms() {
+        check_narrower(only, entry.app(), attempt)?;
+    }
     Ok(Grant { entry, stale })
+}
+
+/// A token that is for fewer LLMs than its App is for no other, whatever the policy: one that cannot be told is none of them.
+fn check_narrower(only: &[LlmId], app: &App, attempt: &Attempt<'_>) -> Result<(), Reason> {
+    let asked = attempt.llm;
+    if asked.is_none() {
+        return if attempt.stage.names_no_llm() { Ok(()) } else { Err(Reason::LlmMissing) };
+    }
+    let by_slug = || app.llms.iter().find(|llm| llm.slug.is_some() && llm.slug.as_deref() == asked.slug);
+    let id = asked.id.or_else(|| by_slug().map(|llm| llm.id));
+    if id.is_some_and(|id| only.contains(&id)) { Ok(()) } else { Err(Reason::LlmNotGranted) }
 }
 
 pub(super) fn check_llm(app: &App, tenant: &Tenant, attempt: &Attempt<'_>, local: LlmGrants) -> Result<(), Reason> {
     let asked = attempt.llm;
     // Asked for no LLM, these say who it is.
-    if asked.is_none() && matches!(attempt.stage, Stage::LookUp | Stage::CommandLine) {
+    if asked.is_none() && attempt.stage.names_no_llm() {
         return Ok(());
     }
     let llms = &app.llms;

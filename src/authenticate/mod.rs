@@ -21,6 +21,7 @@ pub mod explain;
 mod flight;
 pub mod gate;
 pub mod grant;
+mod introspect;
 pub mod link;
 pub mod operators;
 mod problems;
@@ -38,6 +39,7 @@ use std::time::Duration;
 pub use attempt::{Attempt, RequestedLlm, Stage};
 pub use gate::{Gate, Health, Problem};
 pub use grant::Grant;
+pub use introspect::Worth;
 pub use link::Linked;
 pub use settings::Settings;
 
@@ -51,7 +53,6 @@ use crate::authenticate::upgrade::Upgrades;
 use crate::authenticate::usage::Usage;
 use crate::clock::{Clock, ExpiryClock};
 use crate::directory::{Directory, Lease, Linkage, Objects, Standing};
-use crate::domain::denial::Class;
 use crate::domain::presented::Scheme;
 use crate::domain::{Denial, Presented, Reason};
 use crate::secret::{CredentialText, Secret};
@@ -146,7 +147,7 @@ impl Authenticator {
         answer: impl FnOnce(Decision<'_>) -> R,
     ) -> R {
         let started_ns = self.clock.boot_ns();
-        let presented = match Presented::parse(credential) {
+        let presented = match Presented::parse(credential).and_then(|presented| attempt.stage.admit(presented)) {
             Ok(presented) if !matches!(presented.scheme(), Scheme::Foreign(_)) => presented,
             // Keys of other systems are looked for only where there are any.
             Ok(presented) if self.verifier.has_imports() => presented,
@@ -164,7 +165,7 @@ impl Authenticator {
         let stale = entry.lease().is_some_and(|lease| lease.is_stale(started_ns));
         match self.judge(&entry, attempt, now_ms, stale) {
             Ok(grant) => {
-                if attempt.stage != Stage::CommandLine {
+                if !attempt.stage.is_trial() {
                     self.usage.note(&entry, attempt, now_ms);
                 }
                 if entry.is_first_use()
@@ -186,12 +187,13 @@ impl Authenticator {
         }
     }
 
-    /// Refusals of keys of other systems leave at a fixed time after they came, whatever was found (rule R13).
+    /// Refusals of keys of other systems and of JWTs leave at a fixed time after they came, or at the next multiple of it,
+    /// whatever was found (rule R13).
     async fn hold_back(&self, presented: &Presented<'_>, started_ns: u64) {
-        if matches!(presented.scheme(), Scheme::Foreign(_)) {
-            let spent = Duration::from_nanos(self.elapsed_ns(started_ns));
-            tokio::time::sleep(self.verifier.foreign_quantum().saturating_sub(spent)).await;
-        }
+        let Some(quantum) = self.verifier.quantum(presented.scheme()) else { return };
+        let quantum = u64::try_from(quantum.as_nanos()).unwrap_or(u64::MAX).max(1);
+        let over = self.elapsed_ns(started_ns) % quantum;
+        tokio::time::sleep(Duration::from_nanos(quantum - over)).await;
     }
 
     /// Learns which keys of other systems there are.
@@ -247,7 +249,9 @@ impl Authenticator {
         }
         self.metrics().cache_misses.inc();
         let suspect = self.suspicion.is_suspect(attempt.remote, started_ns);
-        let asked = Asked { digest, suspect };
+        // Half of the time, so that there is an answer within it.
+        let (patience, may_link) = (self.settings.deadline / 2, attempt.stage.is_of_a_request());
+        let asked = Asked { digest, suspect, patience, may_link };
         self.find_out(presented, asked, started_ns).await
     }
 
@@ -256,7 +260,7 @@ impl Authenticator {
         let may_be_used =
             |lease: &Lease| lease.is_current(now_ns) || self.directory.standing(lease, now_ns) != Standing::Ended;
         self.feed.holds(finding.vintage())
-            && finding.stands_at(|| self.expiry.now_ms())
+            && finding.stands_at(now_ns, || self.expiry.now_ms())
             && match finding.lease() {
                 Some(lease) => may_be_used(lease),
                 None => matches!(finding, Finding::Bad(_)) || !self.directory.asks_host(),
@@ -314,7 +318,7 @@ impl Authenticator {
             let Objects { at, lease } = objects;
             let position = verified.position().min(at.position);
             // What the host does not have it may have soon.
-            let until_ms = lease.as_ref().map(|lease| self.wall_ms_at(lease.fresh_until_ns()));
+            let until_ms = lease.as_ref().map(|lease| self.expiry.wall_ms_at(lease.fresh_until_ns()));
             let missing = |reason| {
                 let (proved, beside) = verified.proved_by();
                 let rests_on = Some(RestsOn { position, proved, beside, linked: true, until_ms });
@@ -333,12 +337,6 @@ impl Authenticator {
         }
     }
 
-    /// A moment to come of the boot clock, as expiry is judged.
-    fn wall_ms_at(&self, boot_ns: u64) -> i64 {
-        let left_ms = boot_ns.saturating_sub(self.clock.boot_ns()) / 1_000_000;
-        self.expiry.now_ms().saturating_add(i64::try_from(left_ms).unwrap_or(i64::MAX))
-    }
-
     fn refuse<R>(
         &self,
         refused: &Refused,
@@ -347,8 +345,8 @@ impl Authenticator {
         started_ns: u64,
         answer: impl FnOnce(Decision<'_>) -> R,
     ) -> R {
-        // Of a trial the address is what the admin says.
-        if refused.reason.class() == Class::Credential && attempt.stage != Stage::CommandLine {
+        // Of a trial the address is not that of whoever has the credential.
+        if refused.reason.tells_of_a_guess() && !attempt.stage.is_trial() {
             self.suspicion.failed(attempt.remote, started_ns);
         }
         let digest = presented.map(|presented| self.cache.digest(presented.text()));
@@ -395,3 +393,7 @@ mod tests;
 #[cfg(test)]
 #[path = "memory_tests.rs"]
 mod memory_tests;
+
+#[cfg(test)]
+#[path = "jwt_tests.rs"]
+mod jwt_tests;

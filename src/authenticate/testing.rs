@@ -18,11 +18,13 @@ use crate::domain::{
 use crate::secret::{ApiKeyText, CredentialText, OperatorText, Pepper, Secret};
 use crate::store::fake::FakeStore;
 use crate::store::feed::ChangeFeed;
-use crate::store::{Apps, Credentials, Store, Tenants, Users};
+use crate::store::{Apps, Credentials, Links, Store, Tenants, Users};
 use crate::telemetry::metrics::Metrics;
 use crate::verify::argon::{self, Cost};
+use crate::verify::jwt::Jwts;
 use crate::verify::keyring::Keyring;
 use crate::verify::pool::ArgonPool;
+use crate::verify::subject::SubjectKey;
 use crate::verify::tag::Tagger;
 
 /// The id of the LLM that [`attempt`] asks for.
@@ -68,7 +70,16 @@ pub struct World {
     pub keyring: Arc<Keyring>,
     hangs: Arc<AtomicBool>,
     meanwhile: Arc<Mutex<Option<Meanwhile>>>,
+    /// Seals issuers, links and tokens.
+    pub seals: Arc<SubjectKey>,
+    /// Where the key for that is.
+    pub files: Arc<tempfile::TempDir>,
 }
+
+/// The `iss` of our own tokens.
+pub const OWN_ISSUER: &str = "urn:latchkey:test";
+/// Their audience.
+pub const OWN_AUDIENCE: &str = "gateway";
 
 impl World {
     pub fn new() -> Self {
@@ -93,9 +104,16 @@ impl World {
             meanwhile: Arc::clone(&meanwhile),
         };
         let pool = ArgonPool::start(1, 8).unwrap();
+        let files = Arc::new(tempfile::tempdir().unwrap());
+        let subject_key = files.path().join("subject.key");
+        let seals = Arc::new(SubjectKey::create(&subject_key, &SystemEntropy).unwrap());
+        Links::set_key(&*store, seals.fingerprint(), event()).unwrap();
+        let set = crate::verify::jwt::Settings { issuer: OWN_ISSUER.into(), audience: OWN_AUDIENCE.into() };
+        let entropy = Arc::new(SystemEntropy);
+        let jwts = Jwts::new(shared.clone(), set, subject_key, files.path().to_owned(), None, entropy);
         let parts = Parts {
             store: shared.clone(),
-            verifier: crate::verify::Verifier::new(shared, keyring.clone(), pool),
+            verifier: crate::verify::Verifier::new(shared.clone(), keyring.clone(), pool).with_jwts(jwts),
             directory: Arc::new(directory),
             feed,
             cache_key: [5; 64],
@@ -108,7 +126,7 @@ impl World {
             upgrades: None,
         };
         let authenticator = Arc::new(Authenticator::new(parts, settings));
-        let world = Self { store, clock, metrics, authenticator, tagger, keyring, hangs, meanwhile };
+        let world = Self { store, clock, metrics, authenticator, tagger, keyring, hangs, meanwhile, seals, files };
         world.populate();
         world
     }
@@ -267,6 +285,18 @@ impl World {
         Credentials::update(&*self.store, &row, expected, event()).unwrap();
     }
 
+    /// Puts another in a credential's place, which lives out its grace.
+    pub fn rotate(&self, id: CredentialId, grace_until_ms: i64) {
+        let by = CredentialId::random(&SystemEntropy).unwrap();
+        let mut old = Credentials::by_id(&*self.store, TENANT, id).unwrap().unwrap();
+        let new = Credential { id: by, replaces: Some(id), ..old.clone() };
+        let expected = old.generation;
+        old.replaced = Some(crate::domain::credential::Replaced { by, grace_until_ms });
+        old.generation = Generation(expected.0 + 1);
+        old.row_mac = self.tagger.credential_mac(&old);
+        Credentials::rotate(&*self.store, &new, &old, expected, event().into()).unwrap();
+    }
+
     pub fn remove_app(&self) {
         Apps::remove(&*self.store, TENANT, app_id(), event()).unwrap();
     }
@@ -312,7 +342,8 @@ impl World {
     }
 }
 
-const TENANT: TenantId = TenantId::from_bytes([2; 16]);
+/// The tenant.
+pub const TENANT: TenantId = TenantId::from_bytes([2; 16]);
 
 fn app_id() -> AppId {
     AppId::new(7).unwrap()
@@ -331,7 +362,7 @@ fn presented(minted: &Minted<ApiKeyText>) -> Secret<CredentialText> {
     Secret::new(minted.text.expose().to_vec())
 }
 
-fn event() -> AuditEvent {
+pub fn event() -> AuditEvent {
     AuditEvent {
         at_ms: 1,
         actor: Actor::System,

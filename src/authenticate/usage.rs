@@ -53,9 +53,10 @@ impl Usage {
         Ok(Self { shared })
     }
 
-    /// Notes that a gateway's request was accepted at `now_ms`, if none was within the last minute.
+    /// Notes that a gateway's request was accepted at `now_ms`, or a program got a token for its key, if nothing was within
+    /// the last minute.
     pub(super) fn note(&self, entry: &Entry, attempt: &Attempt<'_>, now_ms: i64) {
-        if attempt.stage == Stage::Auth && entry.use_is_due(now_ms, RESOLUTION_MS) {
+        if matches!(attempt.stage, Stage::Auth | Stage::Client) && entry.use_is_due(now_ms, RESOLUTION_MS) {
             let Some(id) = entry.verified().credential().map(|row| row.id) else { return };
             let mut uses = self.shared.uses();
             if uses.len() < MOST || uses.contains_key(&id) {

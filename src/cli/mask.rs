@@ -21,6 +21,11 @@ impl Mask {
         self.0.push(field.to_owned());
     }
 
+    /// Whether none was typed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The fields, of which there must be one.
     pub(super) fn done(self) -> Result<Option<FieldMask>, Failure> {
         if self.0.is_empty() {

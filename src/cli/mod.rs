@@ -15,6 +15,8 @@ mod doctor;
 mod explain;
 mod import;
 mod init;
+mod issuers;
+mod jwt;
 mod keys;
 mod lifecycle;
 mod links;
@@ -29,6 +31,7 @@ mod scan;
 mod serve;
 mod store;
 mod tenants;
+mod tokens;
 mod users;
 
 use std::io::Write as _;
@@ -71,9 +74,18 @@ enum Command {
     /// Links: for which App and User an identity of an outside issuer stands
     #[command(subcommand)]
     Link(links::LinkCommand),
+    /// Issuers of JWTs that a tenant trusts: add, list, show, set, remove, check
+    #[command(subcommand)]
+    Issuer(issuers::IssuerCommand),
     /// API keys: issue, list, show, revoke
     #[command(subcommand)]
     Key(keys::KeyCommand),
+    /// JWTs: look at one on stdin, check by check
+    #[command(subcommand)]
+    Jwt(jwt::JwtCommand),
+    /// Short-lived tokens of a key: issue, inspect, revoke; the keys that sign them
+    #[command(subcommand)]
+    Token(tokens::TokenCommand),
     /// Ask about a credential on stdin what a gateway would ask
     Authenticate(authenticate::QuestionArgs),
     /// Operators: who may administer the store
@@ -164,7 +176,10 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::App(command) => apps::run(&context, command),
         Command::User(command) => users::run(&context, command),
         Command::Link(command) => links::run(&context, command),
+        Command::Issuer(command) => issuers::run(&context, command),
         Command::Key(command) => keys::run(&context, command),
+        Command::Jwt(command) => jwt::run(&context, command),
+        Command::Token(command) => tokens::run(&context, command),
         Command::Authenticate(args) => authenticate::run(&context, args),
         Command::Operator(command) => operators::run(&context, command),
         Command::Pepper(command) => {
@@ -245,7 +260,19 @@ mod tests {
             "key explain --llm-id 3",
             "key set 0000000000000000000001 --label new --no-scopes --no-expiry",
             "key revoke 0000000000000000000001 --reason key_compromise",
+            "token issue --credential 0000000000000000000001 --scope chat --llm 3 --expires-in 15m --output json",
+            "token issue --tenant acme --credential 0000000000000000000001",
+            "token list --credential 0000000000000000000001",
+            "token revoke --id 0000000000000000000001",
+            "token revoke --credential 0000000000000000000001",
+            "token revoke",
+            "token inspect --output json",
+            "token keys",
+            "token rotate-key --alg ES256 --now",
             "checklist --sample 5 --output json",
+            "jwt verify --jwks keys.json --alg ES256,EdDSA --iss https://id.example --aud us --leeway 30s --output json",
+            "jwt verify --pem key.pem --alg RS256 --raw",
+            "jwt verify --secret-file f --alg HS256 --max-age 1h --typ at+jwt,none",
             "authenticate --llm-id 3 --output json",
             "authenticate --llm-id 3 --llm-slug s --remote-addr 192.0.2.1 --namespace ns",
             "serve --listen 127.0.0.1:7443",

@@ -38,6 +38,13 @@ pub(super) fn moment_ms(text: &str) -> Result<i64, String> {
     Ok(moment.as_millisecond())
 }
 
+/// The same, or a day such as `2027-01-31`, which is its beginning in UTC.
+pub(super) fn day_or_moment_ms(text: &str) -> Result<i64, String> {
+    let is_day = text.len() == "2027-01-31".len();
+    let moment = if is_day { moment_ms(&format!("{text}T00:00:00Z")) } else { moment_ms(text) };
+    moment.map_err(|_| "expected a day such as 2027-01-31 or a moment such as 2027-01-31T12:00:00Z".to_owned())
+}
+
 /// Milliseconds since the epoch as in RFC 3339, UTC.
 pub(super) fn moment_text(ms: i64) -> String {
     jiff::Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |moment| moment.to_string())
@@ -122,6 +129,11 @@ mod tests {
     fn moments() {
         assert_eq!(moment_ms("2027-01-31T12:00:00Z").map(moment_text).as_deref(), Ok("2027-01-31T12:00:00Z"));
         assert!(moment_ms("tomorrow").is_err());
+        assert_eq!(day_or_moment_ms("2027-01-31"), moment_ms("2027-01-31T00:00:00Z"));
+        assert_eq!(day_or_moment_ms("2027-01-31T12:00:00Z"), moment_ms("2027-01-31T12:00:00Z"));
+        for wrong in ["2027-02-30", "2027-1-31", "2027-01-31T12", "tomorrow", ""] {
+            assert!(day_or_moment_ms(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(super) struct ServeArgs {
     /// Authorities (PEM) of the client certificates that operators may come with over TCP
     #[arg(long, value_name = "FILE")]
     client_ca: Option<PathBuf>,
-    /// Where to answer /metrics, /healthz and /readyz over HTTP: host:port; repeat for more
+    /// Where to answer /metrics, /healthz, /readyz and the OAuth endpoints over HTTP: host:port; repeat for more
     #[arg(long, value_name = "ADDRESS")]
     http: Vec<String>,
     /// Serve a throw-away store with a tenant and a key, and print what to try

@@ -62,7 +62,7 @@ pub(super) fn back_up(context: &Context, args: &BackupArgs) -> Outcome {
     let inspection = opened.store.backup(&file).map_err(|error| Failure::with_code(false, error))?;
     app::init::local_admin(&opened).note_backup()?;
     context
-        .tell("The pepper and the key of subject hashes are not in it: keep them backed up too, apart from this file.");
+        .tell("The pepper, the key of subject hashes, secrets of issuers and the keys that sign tokens are not in it: keep the first three backed up too, apart from this file.");
     let view = BackupView {
         file: file.display().to_string(),
         schema: inspection.schema,
@@ -80,6 +80,7 @@ struct RestoreView {
     suspensions_carried_over: u64,
     removals_of_links_carried_over: u64,
     issuers_taken_back: u64,
+    tokens_taken_back: u64,
     credentials_not_in_the_backup: u64,
     replaced: Option<String>,
 }
@@ -93,6 +94,7 @@ pub(super) fn put_back(context: &Context, args: &RestoreArgs) -> Outcome {
         suspensions_carried_over: restored.suspensions,
         removals_of_links_carried_over: restored.links,
         issuers_taken_back: restored.issuers,
+        tokens_taken_back: restored.tokens,
         credentials_not_in_the_backup: restored.lost_credentials,
         replaced: restored.replaced.map(|path| path.display().to_string()),
     };

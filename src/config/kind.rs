@@ -18,6 +18,8 @@ pub enum Kind {
     Path,
     /// One of these words.
     Word(&'static [&'static str]),
+    /// One text without spaces, such as a URL; may be empty.
+    Claim,
     /// Texts separated by commas; may be empty.
     List,
     /// Ranges of addresses separated by commas; may be empty.
@@ -40,6 +42,9 @@ impl Kind {
             Self::Number { min, max } => whole(value).filter(|n| (min..=max).contains(n)).map(|n| n.to_string()),
             Self::Path => (value.is_empty() || value.starts_with('/')).then(|| value.to_owned()),
             Self::Word(words) => words.contains(&value).then(|| value.to_owned()),
+            Self::Claim => {
+                (value.len() <= 512 && value.bytes().all(|c| c.is_ascii_graphic())).then(|| value.to_owned())
+            }
             Self::List => Some(value.to_owned()),
             Self::Networks => networks(value).map(|_| value.to_owned()),
             Self::Header => is_token(value).then(|| value.to_owned()),
@@ -55,6 +60,7 @@ impl Kind {
             Self::Number { min, max } => format!("a whole number from {min} to {max}"),
             Self::Path => "an absolute path".to_owned(),
             Self::Word(words) => format!("one of {}", words.join(", ")),
+            Self::Claim => "one text of at most 512 ASCII characters without spaces, such as a URL".to_owned(),
             Self::List => "texts separated by commas".to_owned(),
             Self::Networks => "ranges of addresses such as 10.0.0.0/8, separated by commas".to_owned(),
             Self::Header => "the name of an HTTP header".to_owned(),
@@ -73,6 +79,7 @@ impl Kind {
             Self::Number { .. } => "number",
             Self::Path
             | Self::Word(_)
+            | Self::Claim
             | Self::List
             | Self::Networks
             | Self::Header

@@ -7,9 +7,12 @@
 pub mod env;
 pub mod file;
 pub mod host;
+mod http;
+mod issuers;
 mod kind;
 mod setting;
 pub mod table;
+mod tokens;
 pub mod typed;
 
 use std::collections::BTreeMap;

@@ -14,7 +14,7 @@ pub enum Scope {
 }
 
 /// One setting.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Setting {
     /// `section.name`; the environment variable is `LATCHKEY_SECTION__NAME`.
     pub key: &'static str,

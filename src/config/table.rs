@@ -2,22 +2,38 @@
 //!
 //! `docs/CONFIG.md`, `latchkey config default` and the host's form are made from this table.
 
+use crate::config::http;
+use crate::config::issuers;
 pub use crate::config::kind::Kind;
 pub(super) use crate::config::kind::{namespaces, networks, peers};
 
 pub use crate::config::setting::{Scope, Setting};
+use crate::config::tokens;
 
 /// The setting of that key.
 pub fn find(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.key == key)
 }
 
-const fn number(min: u64, max: u64) -> Kind {
+pub(super) const fn number(min: u64, max: u64) -> Kind {
     Kind::Number { min, max }
 }
 
 /// All of them, in the order of the generated file.
-pub static SETTINGS: &[Setting] = &[
+pub static SETTINGS: &[Setting] = &joined::<{ GENERAL.len() + issuers::SETTINGS.len() }>(GENERAL, issuers::SETTINGS);
+
+#[expect(clippy::indexing_slicing, reason = "a constant: a wrong index does not compile")]
+const fn joined<const N: usize>(first: &[Setting], second: &[Setting]) -> [Setting; N] {
+    let mut all = [first[0]; N];
+    let mut at = 0;
+    while at < N {
+        all[at] = if at < first.len() { first[at] } else { second[at - first.len()] };
+        at += 1;
+    }
+    all
+}
+
+const GENERAL: &[Setting] = &[
     Setting {
         key: "data_dir",
         kind: Kind::Path,
@@ -228,13 +244,13 @@ pub static SETTINGS: &[Setting] = &[
         scope: Scope::LocalOnly,
         doc: "Each so many-th acceptance is kept one by one in the decision log, with credential, App and User; the rest are counted. 0 keeps none, 1 all, which a busy gateway fills the log with.",
     },
-    Setting {
-        key: "links.key_file",
-        kind: Kind::Path,
-        default: "",
-        scope: Scope::LocalOnly,
-        doc: "The key of subject hashes, by which links are found and under which they and issuers are sealed; the file `subject.key` in the data directory by default. Elsewhere, beside the pepper for instance, who has the store alone can try no subjects and seal no issuers.",
-    },
+    tokens::KEY_DIR,
+    tokens::ISSUER,
+    tokens::AUDIENCE,
+    tokens::TTL_SECONDS,
+    tokens::MAX_TTL_SECONDS,
+    tokens::MAX_LIVE,
+    tokens::ISSUES_PER_MINUTE,
     Setting {
         key: "log.level",
         kind: Kind::Word(&["error", "warn", "info", "debug", "trace"]),
@@ -277,13 +293,8 @@ pub static SETTINGS: &[Setting] = &[
         scope: Scope::LocalOnly,
         doc: "Addresses other than loopback on which plaintext is served, separated by commas. Whoever can read that network reads every credential.",
     },
-    Setting {
-        key: "serve.http",
-        kind: Kind::List,
-        default: "",
-        scope: Scope::LocalOnly,
-        doc: "Where `latchkey serve` answers `/metrics`, `/healthz` and `/readyz` over HTTP: host:port, separated by commas. Plaintext: beyond loopback only where `serve.allow_plaintext` names the address.",
-    },
+    http::LISTEN,
+    http::TLS,
     Setting {
         key: "admin.listen",
         kind: Kind::List,

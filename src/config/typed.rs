@@ -37,8 +37,10 @@ pub struct ServeSettings {
     pub peers: Vec<(u32, Role)>,
     /// Authorities of operators' client certificates.
     pub client_ca: Option<PathBuf>,
-    /// For metrics and health over HTTP: `host:port`.
+    /// For metrics, health and OAuth over HTTP: `host:port`.
     pub http: Vec<String>,
+    /// Whether that is spoken over TLS beyond loopback.
+    pub http_tls: bool,
 }
 
 /// All settings of a process.
@@ -85,6 +87,7 @@ impl Config {
                 timeout: Duration::from_millis(number("directory.timeout_ms")),
                 ..crate::directory::Settings::default()
             },
+            jwks: jwks(values),
             authenticate: crate::authenticate::Settings {
                 cache: crate::authenticate::cache::Limits {
                     entries: size("auth.cache_entries"),
@@ -107,19 +110,16 @@ impl Config {
             audit_key: path("audit.key_file"),
             audit_anchors: path("audit.anchor_file"),
             subject_key: path("links.key_file"),
+            tokens: crate::config::tokens::settings(values),
             worker_threads: or_auto(size("runtime.worker_threads"), cores / 2),
             service: crate::transport::Settings {
                 pre_auth: on("auth.pre_auth"),
-                client_address: crate::transport::ClientAddress {
-                    trust_peer: on("auth.trust_remote_addr"),
-                    trusted_proxies: crate::config::table::networks(values.get("auth.trusted_proxies"))
-                        .unwrap_or_default(),
-                    header: values.get("auth.client_ip_header").to_owned(),
-                },
+                client_address: client_address(values),
                 studio: crate::transport::StudioSettings {
                     tenants: list("studio.tenants"),
                     role: Role::parse(values.get("studio.role")).unwrap_or(Role::Auditor),
                 },
+                oauth: crate::config::tokens::endpoints(values),
             },
             portal_rules: crate::app::PortalRules {
                 scopes: list("portal.scopes"),
@@ -150,8 +150,34 @@ impl Config {
             peers: crate::config::table::peers(values.get("admin.peers")).unwrap_or_default(),
             client_ca: path("admin.client_ca"),
             http: list("serve.http"),
+            http_tls: on("serve.http_tls"),
         };
         Self { app, log, serve }
+    }
+}
+
+/// How keys of outside issuers are fetched and kept.
+fn jwks(values: &Values) -> crate::jwks::Settings {
+    let number = |key: &str| values.get(key).parse::<u64>().unwrap_or(0);
+    crate::jwks::Settings {
+        timeout: Duration::from_millis(number("jwks.timeout_ms")),
+        allow_networks: crate::config::table::networks(values.get("jwks.allow_networks")).unwrap_or_default(),
+        allow_loopback_http: values.get("jwks.allow_loopback_http") == "true",
+        ca_file: Some(values.get("jwks.ca_file")).filter(|text| !text.is_empty()).map(PathBuf::from),
+        refresh: Duration::from_secs(number("jwks.refresh_seconds")),
+        max_stale: Duration::from_secs(number("jwks.max_stale_seconds")),
+        cooldown: Duration::from_secs(number("jwks.cooldown_seconds")),
+        // No request waits longer, and a source is slow for all once one has waited in vain.
+        wait: Duration::from_millis(number("jwks.wait_ms").min(number("auth.deadline_ms") / 2)),
+    }
+}
+
+/// How a client's address is known.
+fn client_address(values: &Values) -> crate::transport::ClientAddress {
+    crate::transport::ClientAddress {
+        trust_peer: values.get("auth.trust_remote_addr") == "true",
+        trusted_proxies: crate::config::table::networks(values.get("auth.trusted_proxies")).unwrap_or_default(),
+        header: values.get("auth.client_ip_header").to_owned(),
     }
 }
 
@@ -165,4 +191,20 @@ pub fn host_settings() -> Vec<HostSetting> {
         default: setting.default.to_owned(),
     });
     described.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b6_nobody_waits_longer_for_keys_than_a_request_may_so_that_a_source_that_hangs_is_known_to_be_slow() {
+        for (deadline, expected) in [("500", 250), ("2000", 1_000), ("10000", 1_000)] {
+            let mut values = Values::default();
+            values.set("test", crate::config::table::find("auth.deadline_ms").unwrap(), deadline).unwrap();
+            let app = Config::new(&values).app;
+            assert_eq!(app.jwks.wait, Duration::from_millis(expected));
+            assert!(app.jwks.wait <= app.authenticate.deadline / 2, "as long as the verifier waits");
+        }
+    }
 }

@@ -14,15 +14,19 @@ use crate::directory::condition::Condition;
 use crate::directory::lease::{Answer, Lease, Standing, Terms, nanos};
 use crate::directory::service::{HostError, HostLink};
 use crate::directory::settings::Settings;
-use crate::directory::shares::{Calls, Shares};
+use crate::directory::shares::Shares;
 use crate::directory::slot::{Flight, Grounded, Landed, Slot, State, landing};
 use crate::domain::{AppId, Generation, TenantId};
 use crate::telemetry::metrics::{DirectoryCall, Metrics};
+use crate::turns::Turns;
 
 /// After a failed call an App is asked for again beside the answers only after this.
 const RETRY: Duration = Duration::from_secs(1);
 /// And by those who have nothing else to answer from after this.
 const RETRY_WAITED_FOR: Duration = Duration::from_millis(200);
+/// Calls to the host at once, and for one tenant.
+const CALLS: usize = 16;
+const CALLS_OF_ONE: usize = 8;
 /// How often one who waits asks anew, because what was asked for changed meanwhile.
 const AGAIN: u32 = 3;
 
@@ -30,7 +34,7 @@ const AGAIN: u32 = 3;
 pub struct AppCache {
     slots: moka::sync::Cache<AppId, Arc<Slot>>,
     shares: Shares,
-    calls: Calls,
+    calls: Turns,
     link: Arc<HostLink>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -59,7 +63,17 @@ impl AppCache {
             .build();
         let shares = Shares::new(settings.entries);
         let condition = Condition::default();
-        Arc::new(Self { slots, shares, calls: Calls::default(), link, clock, entropy, settings, metrics, condition })
+        Arc::new(Self {
+            slots,
+            shares,
+            calls: Turns::new(CALLS, CALLS_OF_ONE),
+            link,
+            clock,
+            entropy,
+            settings,
+            metrics,
+            condition,
+        })
     }
 
     /// What the host says of an App of this tenant, whose row in the store is this one: what is kept, or what it answers now.

@@ -75,6 +75,9 @@ reasons! {
     JwtAlgorithm = "jwt_algorithm", Credential;
     /// A JWT under a key that its issuer does not have.
     JwtKeyUnknown = "jwt_key_unknown", Credential;
+    /// There are no keys of the issuer to verify with, or they are too old. Outside as any refusal, for whoever has proven
+    /// nothing learns not even whom we trust.
+    KeysUnavailable = "keys_unavailable", Credential;
     /// A JWT whose signature is wrong.
     JwtSignature = "jwt_signature", Credential;
     /// A JWT whose type or claims are not those that its issuer's tokens must have.
@@ -141,8 +144,6 @@ reasons! {
     MessageMalformed = "message_malformed", Request;
     /// The plugin has no usable store or configuration; see `health`.
     NotReady = "not_ready", Unavailable;
-    /// There are no keys of the issuer to verify with, or they are too old.
-    KeysUnavailable = "keys_unavailable", Unavailable;
     /// The key of subject hashes, under which issuers and links are, is not here.
     SubjectKeyMissing = "subject_key_missing", Unavailable;
     /// The row was tagged under a pepper that this process does not hold.
@@ -164,6 +165,11 @@ reasons! {
 }
 
 impl Reason {
+    /// Whether who is refused for this may have been guessing. What is ours to mend tells nothing of them.
+    pub const fn tells_of_a_guess(self) -> bool {
+        matches!(self.class(), Class::Credential) && !matches!(self, Self::KeysUnavailable | Self::IssuerPolicy)
+    }
+
     /// For a refusal that somebody must look at: what it means. It is always logged at error.
     pub const fn alarm(self) -> Option<&'static str> {
         match self {

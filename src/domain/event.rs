@@ -3,7 +3,7 @@
 //! Both are written in the transaction of the change itself. Actions and subjects are closed sets, and
 //! no field can hold a secret.
 
-use crate::domain::ids::{AppId, CredentialId, IssuerId, LinkId, OperatorId, Position, TenantId, UserId};
+use crate::domain::ids::{AppId, CredentialId, IssuerId, LinkId, OperatorId, Position, TenantId, TokenId, UserId};
 
 /// What a change was about: the key by which caches drop what they hold.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -28,6 +28,10 @@ pub enum Subject {
     Links,
     /// Which issuers are trusted: what was found about a token whose issuer was none of them rests on it.
     Issuers,
+    /// A token that we signed.
+    Token(TokenId),
+    /// The keys that sign our tokens.
+    SigningKeys,
     /// The key of subject hashes.
     SubjectKey,
     /// The store's peppers.
@@ -50,6 +54,8 @@ impl Subject {
             Self::Issuer(_) => "issuer",
             Self::Links => "links",
             Self::Issuers => "issuers",
+            Self::Token(_) => "token",
+            Self::SigningKeys => "signing_keys",
             Self::SubjectKey => "subject_key",
             Self::Pepper => "pepper",
             Self::Imports => "imports",
@@ -59,15 +65,20 @@ impl Subject {
     /// Its id as text: base62 or decimal, empty for everything.
     pub fn id_text(&self) -> String {
         match self {
-            Self::Everything | Self::Links | Self::Issuers | Self::SubjectKey | Self::Pepper | Self::Imports => {
-                String::new()
-            }
+            Self::Everything
+            | Self::Links
+            | Self::Issuers
+            | Self::SigningKeys
+            | Self::SubjectKey
+            | Self::Pepper
+            | Self::Imports => String::new(),
             Self::Tenant(id) => id.to_string(),
             Self::App(id) => id.to_string(),
             Self::User(id) => id.to_string(),
             Self::Credential(id) | Self::Operator(id) => id.to_string(),
             Self::Link(id) => id.to_string(),
             Self::Issuer(id) => id.to_string(),
+            Self::Token(id) => id.to_string(),
         }
     }
 
@@ -85,6 +96,8 @@ impl Subject {
             "issuer" => id.parse().ok().map(Self::Issuer),
             "links" => Some(Self::Links),
             "issuers" => Some(Self::Issuers),
+            "token" => id.parse().ok().map(Self::Token),
+            "signing_keys" => Some(Self::SigningKeys),
             "subject_key" => Some(Self::SubjectKey),
             "pepper" => Some(Self::Pepper),
             "imports" => Some(Self::Imports),
@@ -180,6 +193,14 @@ actions! {
     IssuerChanged = "issuer.changed";
     /// An issuer is not trusted any more.
     IssuerRemoved = "issuer.removed";
+    /// A short-lived token was issued for a credential.
+    TokenIssued = "token.issued";
+    /// A token was taken back, or all of a credential.
+    TokenRevoked = "token.revoked";
+    /// Tokens are signed with another key.
+    TokenKeyAdded = "token_key.added";
+    /// A key that signed tokens is not believed any more, at once or after its last tokens.
+    TokenKeyRetired = "token_key.retired";
     /// A key of subject hashes was made known to the store.
     SubjectKeyAdded = "subject_key.added";
     /// A pepper was made known to the store.
@@ -216,6 +237,8 @@ pub enum Actor {
     Studio,
     /// A User of the host, in the portal.
     Portal(UserId),
+    /// A program that proved a credential, and asks for a token of it.
+    Client(CredentialId),
     /// Latchkey itself.
     System,
 }
@@ -228,6 +251,7 @@ impl Actor {
             Self::Operator(id) => format!("operator:{id}"),
             Self::Studio => "studio".to_owned(),
             Self::Portal(user) => format!("portal:{user}"),
+            Self::Client(id) => format!("client:{id}"),
             Self::System => "system".to_owned(),
         }
     }
@@ -238,6 +262,7 @@ impl Actor {
             Some(("local", uid)) => uid.parse().ok().map(|uid| Self::Local { uid }),
             Some(("operator", id)) => id.parse().ok().map(Self::Operator),
             Some(("portal", user)) => user.parse().ok().map(Self::Portal),
+            Some(("client", id)) => id.parse().ok().map(Self::Client),
             None if text == "studio" => Some(Self::Studio),
             None if text == "system" => Some(Self::System),
             _ => None,
@@ -290,6 +315,8 @@ macro_rules! detail_keys {
 detail_keys! {
     /// That revocations of the replaced store could not be carried over, and the operator went on all the same.
     AcceptedLoss = "accepted_lost_revocations";
+    /// The signature algorithm of a key that signs tokens.
+    Algorithm = "algorithm";
     /// The signature algorithms that an issuer's keys may be used with, comma-separated.
     Algorithms = "algorithms";
     /// The App a credential or link acts as.
@@ -304,11 +331,13 @@ detail_keys! {
     Checked = "checked";
     /// How many.
     Count = "count";
+    /// The credential that a token was issued for.
+    Credential = "credential";
     /// Whether a key is a honey key.
     Decoy = "decoy";
     /// The environment of a key.
     Environment = "environment";
-    /// When a credential expires, milliseconds since the epoch.
+    /// When a credential or token expires, milliseconds since the epoch.
     ExpiresAt = "expires_at_ms";
     /// Credentials of which a claim of the checklist does not hold.
     Failed = "failed";
@@ -322,6 +351,8 @@ detail_keys! {
     Issuer = "issuer";
     /// Where an issuer's keys come from: `jwks_url` with the URL, `jwks` or `secret`.
     Keys = "keys";
+    /// The name of a key that signs tokens: the thumbprint of its public half (RFC 7638).
+    KeyId = "key_id";
     /// The LLM ids granted after the change, comma-separated.
     Llms = "llms";
     /// A label or name.
@@ -340,9 +371,12 @@ detail_keys! {
     ReplacedBy = "replaced_by";
     /// The role of an operator.
     Role = "role";
+    /// What a token is for, as in its claim of that name.
+    Scope = "scope";
     /// A tenant's slug.
     Slug = "slug";
-    /// From where it was asked: `files`, `unix`, `tcp:ADDRESS`, `studio`, `portal`, `host`.
+    /// From where it was asked: `files`, `unix`, `tcp:ADDRESS`, `studio`, `portal`, `host`; of tokens also `http`, `http:ADDRESS`
+    /// or `endpoint`.
     Source = "source";
     /// The fingerprint of the key of subject hashes.
     SubjectKeyFingerprint = "subject_key_fingerprint";

@@ -136,6 +136,10 @@ random_id! {
     /// A trusted issuer's public id.
     IssuerId
 }
+random_id! {
+    /// The public id of a token that we signed: the first half of the hash of its `jti`.
+    TokenId
+}
 
 macro_rules! host_id {
     ($(#[$doc:meta])* $name:ident) => {

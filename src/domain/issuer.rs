@@ -69,6 +69,16 @@ impl<Id: Copy> Half<Id> {
     }
 }
 
+impl<Id> Half<Id> {
+    /// The claim that says it, if one does.
+    pub const fn claim(&self) -> Option<&ClaimPath> {
+        match self {
+            Self::Fixed(_) => None,
+            Self::Claim(path) => Some(path),
+        }
+    }
+}
+
 /// Whom an issuer's tokens stand for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Identity {

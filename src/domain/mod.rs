@@ -19,6 +19,7 @@ pub mod link;
 pub mod operator;
 pub mod presented;
 pub mod tenant;
+pub mod token;
 pub mod user;
 pub mod verifier;
 
@@ -28,11 +29,14 @@ pub use credential::{Credential, CredentialKind, Environment, Status};
 pub use denial::{Denial, Reason};
 pub use event::{Action, AuditEvent, Change, Subject};
 pub use host::{HostState, HostSync, UnclaimedApp};
-pub use ids::{AppId, CredentialId, Generation, IssuerId, LinkId, LlmId, OperatorId, Position, TenantId, UserId};
+pub use ids::{
+    AppId, CredentialId, Generation, IssuerId, LinkId, LlmId, OperatorId, Position, TenantId, TokenId, UserId,
+};
 pub use issuer::Issuer;
 pub use link::{Link, SubjectHash, SubjectKeyFingerprint};
 pub use operator::{Operator, Role};
 pub use presented::Presented;
 pub use tenant::{LlmGrants, Tenant, TenantStatus};
+pub use token::{IssuedToken, JtiHash, SigningKeyRow};
 pub use user::User;
 pub use verifier::{LostPepper, PepperFingerprint, PepperVersion, Peppers, Tag, Verifier};

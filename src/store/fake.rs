@@ -17,10 +17,11 @@ use crate::domain::{
 use crate::store::{
     Apps, At, Audit, ChainedEvent, CommitListener, Credentials, Feed, HostChange, HostCopy, Imported, Imports,
     IssuerPlace, Issuers, KeptKeys, LinkPlace, LinkedRows, Links, News, Operators, Page, Peppers, Record, RequestKey,
-    Requests, Resealed, Room, Store, StoreError, StoreResult, Tenants, Users,
+    Requests, Resealed, Room, Store, StoreError, StoreResult, Tenants, Tokens, Users,
 };
 
 mod issuers;
+mod tokens;
 
 const EPOCH: [u8; 16] = [0; 16];
 
@@ -44,8 +45,11 @@ struct Rows {
     hidden: BTreeMap<CredentialId, Credential>,
     operators: BTreeMap<CredentialId, Operator>,
     links: BTreeMap<LinkPlace, Link>,
+    first_uses: BTreeMap<SubjectHash, domain::IssuerId>,
     issuers: BTreeMap<IssuerPlace, Issuer>,
     issuer_keys: BTreeMap<domain::IssuerId, KeptKeys>,
+    tokens: BTreeMap<domain::JtiHash, domain::IssuedToken>,
+    signing_keys: Vec<domain::SigningKeyRow>,
     subject_key: Option<SubjectKeyFingerprint>,
     handles: Vec<(Handle, CredentialId)>,
     methods: std::collections::BTreeSet<(Method, PepperFingerprint)>,
@@ -269,6 +273,9 @@ impl Store for FakeStore {
     fn issuers(&self) -> &dyn Issuers {
         self
     }
+    fn tokens(&self) -> &dyn Tokens {
+        self
+    }
     fn credentials(&self) -> &dyn Credentials {
         self
     }
@@ -430,6 +437,39 @@ impl Links for FakeStore {
             Ok(())
         })
     }
+    fn add_first(
+        &self,
+        link: &Link,
+        issuer: (domain::IssuerId, Generation),
+        cap: u32,
+        event: AuditEvent,
+    ) -> StoreResult<()> {
+        self.commit(event, &[Subject::Link(link.id), Subject::Links], |rows| {
+            let as_read = |row: &crate::domain::Issuer| (row.id, row.generation) == issuer && row.active;
+            if !rows.issuers.values().any(as_read) {
+                return Err(StoreError::Conflict { what: "issuer" });
+            }
+            if rows.first_uses.values().filter(|id| **id == issuer.0).count()
+                >= usize::try_from(cap).unwrap_or(usize::MAX)
+            {
+                return Err(StoreError::Full { what: "links made at a first use" });
+            }
+            rows.check_owners(link.tenant, link.app, link.user)?;
+            let same = |row: &Link| (row.tenant, &row.issuer, row.subject) == (link.tenant, &link.issuer, link.subject);
+            if rows.links.values().any(same) || rows.first_uses.contains_key(&link.subject) {
+                return Err(StoreError::Exists { what: "link" });
+            }
+            rows.first_uses.insert(link.subject, issuer.0);
+            rows.links.insert((link.created_at_ms, link.id), link.clone());
+            Ok(())
+        })
+    }
+    fn may_be_first(&self, issuer: domain::IssuerId, subject: SubjectHash, cap: u32) -> StoreResult<bool> {
+        self.read(|rows| {
+            let made = rows.first_uses.values().filter(|id| **id == issuer).count();
+            made < usize::try_from(cap).unwrap_or(usize::MAX) && !rows.first_uses.contains_key(&subject)
+        })
+    }
     fn by_id(&self, tenant: TenantId, id: LinkId) -> StoreResult<Option<Link>> {
         self.read(|rows| rows.links.values().find(|row| row.id == id && row.tenant == tenant).cloned())
     }
@@ -508,15 +548,20 @@ impl Credentials for FakeStore {
         })
     }
     fn update(&self, credential: &Credential, expected: Generation, event: AuditEvent) -> StoreResult<()> {
+        let at_ms = event.at_ms;
         self.commit(event, &[Subject::Credential(credential.id)], |rows| {
             rows.check_pepper(credential.verifier.pepper)?;
             let row = rows.credentials.get_mut(&credential.id);
             let row = row.filter(|row| row.tenant == credential.tenant && row.generation == expected);
-            row.map(|row| *row = credential.clone()).ok_or(StoreError::Conflict { what: "credential" })
+            row.map(|row| *row = credential.clone()).ok_or(StoreError::Conflict { what: "credential" })?;
+            if credential.replaced.is_some() {
+                rows.revoke_tokens_of(credential.id, None, at_ms);
+            }
+            Ok(())
         })
     }
     fn rotate(&self, new: &Credential, old: &Credential, expected: Generation, record: Record) -> StoreResult<()> {
-        let room = record.room;
+        let (room, at_ms) = (record.room, record.event.at_ms);
         self.commit(record, &[Subject::Credential(old.id), Subject::Credential(new.id)], |rows| {
             rows.check_owners(new.tenant, new.app, new.user)?;
             rows.check_pepper(new.verifier.pepper)?;
@@ -533,6 +578,7 @@ impl Credentials for FakeStore {
                 return Err(full);
             }
             rows.credentials.insert(new.id, new.clone());
+            rows.revoke_tokens_of(old.id, Some(expected), at_ms);
             Ok(())
         })
     }

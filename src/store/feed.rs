@@ -141,7 +141,10 @@ impl ChangeFeed {
                 self.pepper_changes.fetch_add(1, Ordering::AcqRel);
             }
             let is_news = match change.subject {
-                Subject::Everything => self.marks.all_changed(change.position),
+                // Keys that much rests on, and that change once in a long while.
+                Subject::Everything | Subject::SubjectKey | Subject::SigningKeys => {
+                    self.marks.all_changed(change.position)
+                }
                 subject => self.marks.changed(self.stripe(subject), change.position),
             };
             // What this process committed itself was taken in before, and is no news.

@@ -22,12 +22,25 @@ pub struct KeptKeys {
     pub mac: [u8; 32],
 }
 
+/// Whether an `iss` may be several tenants', which only one who is bound to none may say (rule R16).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sharing {
+    /// It may.
+    Allowed,
+    /// It is refused where another tenant has a row of it, whatever its audiences.
+    Refused,
+}
+
+/// What stands in the way where it may not be shared, as [`StoreError::Exists`](crate::store::StoreError::Exists) names it.
+pub const OTHERS_ISS: &str = "issuer of another tenant";
+
 /// Issuers. Each change of one is told of itself and of which are trusted at all
-/// ([`Subject::Issuers`](crate::domain::Subject::Issuers)).
+/// ([`Subject::Issuers`](crate::domain::Subject::Issuers)); adding or changing one, of all others of its `iss` too.
 pub trait Issuers: Send + Sync {
     /// Adds one. `Missing` when the tenant is not there, or an App or User that it names is not its tenant's; `Exists`
-    /// where any tenant has the `iss` with one of these audiences; `Full` beyond [`MOST_ISSUERS`] or [`MOST_OF_ISS`].
-    fn add(&self, issuer: &Issuer, record: Record) -> StoreResult<()>;
+    /// where any tenant has the `iss` with one of these audiences; `Full` beyond [`MOST_ISSUERS`] or [`MOST_OF_ISS`];
+    /// `Exists` of [`OTHERS_ISS`] where another tenant has the `iss` and it may not be shared.
+    fn add(&self, issuer: &Issuer, sharing: Sharing, record: Record) -> StoreResult<()>;
     /// Of this tenant.
     fn by_id(&self, tenant: TenantId, id: IssuerId) -> StoreResult<Option<Issuer>>;
     /// For the answer path: all rows of an `iss`, of whatever tenant and active or not, one indexed read, with the feed
@@ -39,12 +52,13 @@ pub trait Issuers: Send + Sync {
     fn all(&self) -> StoreResult<Vec<Issuer>>;
     /// Replaces the row where its generation is `expected`; tenant, `iss` and what was noted when it was added stay.
     /// `Exists` as for [`Issuers::add`]. Keys that were kept go with a change of where they come from.
-    fn update(&self, issuer: &Issuer, expected: Generation, event: AuditEvent) -> StoreResult<()>;
-    /// Removes it with its audiences and kept keys, whoever wrote it.
+    fn update(&self, issuer: &Issuer, expected: Generation, sharing: Sharing, event: AuditEvent) -> StoreResult<()>;
+    /// Removes it with its audiences and kept keys, whoever wrote it; with the last one of its `iss` that the tenant has also
+    /// the tenant's links of that `iss`.
     fn remove(&self, tenant: TenantId, id: IssuerId, event: AuditEvent) -> StoreResult<()>;
     /// The keys that were kept.
     fn keys_of(&self, id: IssuerId) -> StoreResult<Option<KeptKeys>>;
-    /// Keeps keys in the place of those before, where the issuer is still there. Neither an act nor a change of what is
+    /// Keeps keys in the place of older ones, where the issuer is still there. Neither an act nor a change of what is
     /// trusted: without audit event and change.
     fn keep_keys(&self, id: IssuerId, keys: &KeptKeys) -> StoreResult<()>;
 }

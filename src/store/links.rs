@@ -1,6 +1,6 @@
 //! Links: which App and User an identity of an outside issuer stands for.
 
-use crate::domain::{AuditEvent, Link, LinkId, SubjectHash, SubjectKeyFingerprint, TenantId};
+use crate::domain::{AuditEvent, Generation, IssuerId, Link, LinkId, SubjectHash, SubjectKeyFingerprint, TenantId};
 use crate::store::{At, Page, Record, StoreResult};
 
 /// What a listing of links goes by: when they were made, and their id.
@@ -17,6 +17,11 @@ pub trait Links: Send + Sync {
     /// Adds one. `Missing` when tenant, App or User is not there or the latter two belong to another tenant, `Exists`
     /// where the tenant has one for the subject.
     fn add(&self, link: &Link, record: Record) -> StoreResult<()>;
+    /// Adds one at a subject's first use under the rule of this issuer, which must be there and as it was read (`Conflict`).
+    /// `Exists` where the subject has a link or had one by this rule, `Full` where the rule made `cap` of them.
+    fn add_first(&self, link: &Link, issuer: (IssuerId, Generation), cap: u32, event: AuditEvent) -> StoreResult<()>;
+    /// Whether one may be added so, as far as can be told before: a read, so that a rule that made all it may costs no commit.
+    fn may_be_first(&self, issuer: IssuerId, subject: SubjectHash, cap: u32) -> StoreResult<bool>;
     /// Of this tenant.
     fn by_id(&self, tenant: TenantId, id: LinkId) -> StoreResult<Option<Link>>;
     /// Of this tenant, by whom it is about.

@@ -19,6 +19,7 @@ mod links;
 pub mod marks;
 mod record;
 pub mod sqlite;
+mod tokens;
 
 use crate::audit::checkpoint::Checkpoint;
 use crate::audit::verify::Stored;
@@ -29,9 +30,10 @@ use crate::domain::{
 };
 
 pub use host_copy::{HostChange, HostCopy};
-pub use issuers::{IssuerPlace, Issuers, KeptKeys, MOST_ISSUERS, MOST_OF_ISS};
+pub use issuers::{IssuerPlace, Issuers, KeptKeys, MOST_ISSUERS, MOST_OF_ISS, OTHERS_ISS, Sharing};
 pub use links::{LinkPlace, Links};
 pub use record::{Once, Record, RequestKey, Requests, Room};
+pub use tokens::{KEPT_AFTER_END_MS, SWEPT_AT_ONCE, TokenAndParent, TokenPlace, Tokens};
 
 /// Why the store could not do what was asked. Says nothing about a credential's validity.
 #[derive(Debug, thiserror::Error)]
@@ -130,6 +132,8 @@ pub trait Store: Send + Sync {
     fn links(&self) -> &dyn Links;
     /// Trusted issuers of JWTs.
     fn issuers(&self) -> &dyn Issuers;
+    /// Short-lived tokens that we sign.
+    fn tokens(&self) -> &dyn Tokens;
     /// Gateway credentials with their verifiers.
     fn credentials(&self) -> &dyn Credentials;
     /// Operators with their verifiers.

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::domain::issuer::{ClaimPath, FirstUse, Half, Identity, KeySource, TokenRules, Waiver};
-use crate::domain::{Algorithm, Issuer, IssuerId, SubjectKeyFingerprint};
-use crate::store::{IssuerPlace, KeptKeys, MOST_ISSUERS, MOST_OF_ISS};
+use crate::domain::{Algorithm, Issuer, IssuerId, Link, LinkId, SubjectHash, SubjectKeyFingerprint};
+use crate::store::{IssuerPlace, KeptKeys, MOST_ISSUERS, MOST_OF_ISS, OTHERS_ISS, Sharing};
 
 const ISS: &str = "https://id.example";
 
@@ -64,7 +64,7 @@ pub(super) fn an_issuer_comes_back_as_it_went_in_whatever_it_is_made_of(store: &
     furnished(store);
     let issuers = store.issuers();
     for row in kinds() {
-        issuers.add(&row, event().into()).unwrap();
+        issuers.add(&row, Sharing::Allowed, event().into()).unwrap();
         assert_eq!(issuers.by_id(ACME, row.id).unwrap().as_ref(), Some(&row));
     }
     let of_iss = issuers.by_iss(ISS).unwrap();
@@ -82,33 +82,58 @@ pub(super) fn r16_an_audience_of_an_issuer_is_one_tenants_and_others_rows_read_a
     furnished(store);
     let issuers = store.issuers();
     let mine = issuer(ACME, 1, "gateway");
-    issuers.add(&mine, event().into()).unwrap();
-    let taken = |row: &Issuer| matches!(issuers.add(row, event().into()), Err(StoreError::Exists { what: "issuer" }));
+    issuers.add(&mine, Sharing::Allowed, event().into()).unwrap();
+    let taken = |row: &Issuer| {
+        matches!(issuers.add(row, Sharing::Allowed, event().into()), Err(StoreError::Exists { what: "issuer" }))
+    };
     assert!(taken(&issuer(GLOBEX, 2, "gateway")) && taken(&issuer(ACME, 2, "gateway")));
     let mut one_of_two = issuer(GLOBEX, 2, "other");
     one_of_two.rules.audiences.push("gateway".to_owned());
     assert!(taken(&one_of_two));
     let theirs = issuer(GLOBEX, 2, "Gateway");
-    issuers.add(&theirs, event().into()).unwrap();
+    issuers.add(&theirs, Sharing::Allowed, event().into()).unwrap();
     // Nor by a change; the audiences that are given up are free.
     let moved =
         Issuer { rules: TokenRules { audiences: vec!["gateway".to_owned()], ..theirs.rules.clone() }, ..theirs };
-    let refused = issuers.update(&moved, moved.generation, event());
+    let refused = issuers.update(&moved, moved.generation, Sharing::Allowed, event());
     assert!(matches!(refused, Err(StoreError::Exists { what: "issuer" })));
     let gives_up = TokenRules { audiences: vec!["third".to_owned()], ..mine.rules.clone() };
-    issuers.update(&Issuer { rules: gives_up, ..mine.clone() }, mine.generation, event()).unwrap();
-    issuers.update(&moved, moved.generation, event()).unwrap();
+    issuers.update(&Issuer { rules: gives_up, ..mine.clone() }, mine.generation, Sharing::Allowed, event()).unwrap();
+    issuers.update(&moved, moved.generation, Sharing::Allowed, event()).unwrap();
     assert_eq!(issuers.by_id(GLOBEX, moved.id).unwrap().as_ref(), Some(&moved));
     // What is another tenant's is not there.
     assert_eq!(issuers.by_id(ACME, moved.id).unwrap(), None);
     assert!(issuers.list(ACME, &page(10)).unwrap().iter().all(|row| row.id == mine.id));
     let stolen = Issuer { tenant: ACME, ..moved.clone() };
-    assert!(matches!(issuers.update(&stolen, moved.generation, event()), Err(StoreError::Conflict { .. })));
+    assert!(matches!(
+        issuers.update(&stolen, moved.generation, Sharing::Allowed, event()),
+        Err(StoreError::Conflict { .. })
+    ));
     assert!(matches!(issuers.remove(ACME, moved.id, event()), Err(StoreError::Missing { what: "issuer" })));
     assert_eq!(issuers.by_iss(ISS).unwrap().row.len(), 2);
     // A row that is gone leaves its audiences.
     issuers.remove(GLOBEX, moved.id, event()).unwrap();
-    issuers.add(&issuer(ACME, 3, "gateway"), event().into()).unwrap();
+    issuers.add(&issuer(ACME, 3, "gateway"), Sharing::Allowed, event().into()).unwrap();
+}
+
+pub(super) fn r16_an_iss_that_may_not_be_shared_is_one_tenants_whatever_was_read_before(store: &dyn Store) {
+    furnished(store);
+    let issuers = store.issuers();
+    let others = |result| matches!(result, Err(StoreError::Exists { what }) if what == OTHERS_ISS);
+    let mine = issuer(ACME, 1, "a");
+    issuers.add(&mine, Sharing::Refused, event().into()).unwrap();
+    issuers.add(&issuer(ACME, 2, "b"), Sharing::Refused, event().into()).unwrap();
+    let theirs = issuer(GLOBEX, 3, "c");
+    assert!(others(issuers.add(&theirs, Sharing::Refused, event().into())), "whatever its audience");
+    assert_eq!(issuers.by_iss(ISS).unwrap().row.len(), 2);
+    issuers.add(&theirs, Sharing::Allowed, event().into()).unwrap();
+    for row in [&mine, &theirs] {
+        assert!(others(issuers.update(row, row.generation, Sharing::Refused, event())));
+        issuers.update(row, row.generation, Sharing::Allowed, event()).unwrap();
+    }
+    let mut elsewhere = issuer(GLOBEX, 4, "a");
+    elsewhere.rules.iss = "https://id.example/".to_owned();
+    issuers.add(&elsewhere, Sharing::Refused, event().into()).unwrap();
 }
 
 pub(super) fn an_issuer_names_what_its_tenant_has(store: &dyn Store) {
@@ -116,17 +141,20 @@ pub(super) fn an_issuer_names_what_its_tenant_has(store: &dyn Store) {
     let issuers = store.issuers();
     let [fixed_app, fixed_user, first_use] = [0, 1, 2].map(|n| Issuer { tenant: GLOBEX, ..kinds()[n].clone() });
     for (row, missing) in [(&fixed_app, "App"), (&fixed_user, "User"), (&first_use, "App")] {
-        let refused = issuers.add(row, event().into());
+        let refused = issuers.add(row, Sharing::Allowed, event().into());
         assert!(matches!(refused, Err(StoreError::Missing { what }) if what == missing), "{missing}");
     }
     let nowhere = issuer(TenantId::from_bytes([9; 16]), 1, "a");
-    assert!(matches!(issuers.add(&nowhere, event().into()), Err(StoreError::Missing { what: "tenant" })));
+    assert!(matches!(
+        issuers.add(&nowhere, Sharing::Allowed, event().into()),
+        Err(StoreError::Missing { what: "tenant" })
+    ));
     assert!(issuers.all().unwrap().is_empty());
     // It outlives them, and can still be switched off.
     let row = kinds()[0].clone();
-    issuers.add(&row, event().into()).unwrap();
+    issuers.add(&row, Sharing::Allowed, event().into()).unwrap();
     store.apps().remove(ACME, AppId::new(7).unwrap(), event()).unwrap();
-    issuers.update(&Issuer { active: false, ..row.clone() }, row.generation, event()).unwrap();
+    issuers.update(&Issuer { active: false, ..row.clone() }, row.generation, Sharing::Allowed, event()).unwrap();
     assert!(!issuers.by_id(ACME, row.id).unwrap().unwrap().active);
 }
 
@@ -134,7 +162,7 @@ pub(super) fn an_issuers_change_needs_the_generation_that_was_read_and_keeps_wha
     furnished(store);
     let issuers = store.issuers();
     let row = issuer(ACME, 1, "a");
-    issuers.add(&row, event().into()).unwrap();
+    issuers.add(&row, Sharing::Allowed, event().into()).unwrap();
     let [_, _, other, _] = kinds().try_into().unwrap();
     let change = Issuer {
         generation: Generation(5),
@@ -143,12 +171,18 @@ pub(super) fn an_issuers_change_needs_the_generation_that_was_read_and_keeps_wha
         id: row.id,
         ..Issuer { active: false, strict: true, ..other }
     };
-    assert!(matches!(issuers.update(&change, Generation(4), event()), Err(StoreError::Conflict { what: "issuer" })));
+    assert!(matches!(
+        issuers.update(&change, Generation(4), Sharing::Allowed, event()),
+        Err(StoreError::Conflict { what: "issuer" })
+    ));
     let elsewhere = TokenRules { iss: "https://other.example".to_owned(), ..change.rules.clone() };
     let elsewhere = Issuer { rules: elsewhere, ..change.clone() };
-    assert!(matches!(issuers.update(&elsewhere, row.generation, event()), Err(StoreError::Conflict { .. })));
+    assert!(matches!(
+        issuers.update(&elsewhere, row.generation, Sharing::Allowed, event()),
+        Err(StoreError::Conflict { .. })
+    ));
     assert_eq!(issuers.by_id(ACME, row.id).unwrap(), Some(row.clone()));
-    issuers.update(&change, row.generation, event()).unwrap();
+    issuers.update(&change, row.generation, Sharing::Allowed, event()).unwrap();
     let expected = Issuer { created_by: row.created_by, created_at_ms: row.created_at_ms, ..change };
     assert_eq!(issuers.by_id(ACME, row.id).unwrap(), Some(expected));
 }
@@ -158,22 +192,25 @@ pub(super) fn every_change_of_an_issuer_is_told_of_itself_and_of_all(store: &dyn
     let issuers = store.issuers();
     let row = issuer(ACME, 1, "a");
     let before = (store.feed().position().unwrap(), store.audit().list(0, 100).unwrap().len());
-    issuers.add(&row, event().into()).unwrap();
-    issuers.update(&Issuer { active: false, ..row.clone() }, row.generation, event()).unwrap();
+    issuers.add(&row, Sharing::Allowed, event().into()).unwrap();
+    issuers.update(&Issuer { active: false, ..row.clone() }, row.generation, Sharing::Allowed, event()).unwrap();
     issuers.remove(ACME, row.id, event()).unwrap();
     assert!(matches!(issuers.remove(ACME, row.id, event()), Err(StoreError::Missing { what: "issuer" })));
     assert_eq!(issuers.by_id(ACME, row.id).unwrap(), None);
     assert_eq!(store.audit().list(0, 100).unwrap().len(), before.1 + 3);
     let News::Changes(changes) = store.feed().news(before.0).unwrap() else { panic!("there are news") };
     let subjects: Vec<Subject> = changes.iter().map(|change| change.subject).collect();
-    assert_eq!(subjects, [Subject::Issuer(row.id), Subject::Issuers].repeat(3));
+    let told = [[Subject::Issuer(row.id), Subject::Issuers].repeat(3), vec![Subject::Links]].concat();
+    assert_eq!(subjects, told, "a removal also of the links that go with it");
 }
 
 pub(super) fn issuers_are_listed_oldest_first_and_there_are_not_too_many(store: &dyn Store) {
     furnished(store);
     let issuers = store.issuers();
     for (id, created_at_ms) in [(3, 200), (1, 300), (2, 200), (4, 100)] {
-        issuers.add(&Issuer { created_at_ms, ..issuer(ACME, id, &id.to_string()) }, event().into()).unwrap();
+        issuers
+            .add(&Issuer { created_at_ms, ..issuer(ACME, id, &id.to_string()) }, Sharing::Allowed, event().into())
+            .unwrap();
     }
     let ids = |after: Option<IssuerPlace>, limit| {
         let rows = issuers.list(ACME, &Page { after, limit }).unwrap();
@@ -186,7 +223,7 @@ pub(super) fn issuers_are_listed_oldest_first_and_there_are_not_too_many(store: 
         id += 1;
         let mut row = issuer(tenant, id, &id.to_string());
         row.rules.iss = iss.to_owned();
-        issuers.add(&row, event().into())
+        issuers.add(&row, Sharing::Allowed, event().into())
     };
     for _ in 4..MOST_ISSUERS {
         fill(ACME, "https://other.example").unwrap();
@@ -206,7 +243,7 @@ pub(super) fn kept_keys_go_with_their_issuer_and_with_where_they_came_from(store
     let kept = |n: i64| KeptKeys { jwks: format!("{{\"keys\":[{n}]}}"), fetched_at_ms: n, mac: [8; 32] };
     issuers.keep_keys(row.id, &kept(1)).unwrap();
     assert_eq!(issuers.keys_of(row.id).unwrap(), None, "of no issuer");
-    issuers.add(&row, event().into()).unwrap();
+    issuers.add(&row, Sharing::Allowed, event().into()).unwrap();
     let before = (store.feed().position().unwrap(), store.audit().list(0, 100).unwrap().len());
     for n in [1, 2] {
         issuers.keep_keys(row.id, &kept(n)).unwrap();
@@ -214,10 +251,10 @@ pub(super) fn kept_keys_go_with_their_issuer_and_with_where_they_came_from(store
     }
     let after = (store.feed().position().unwrap(), store.audit().list(0, 100).unwrap().len());
     assert_eq!(before, after, "neither an act nor a change");
-    issuers.update(&Issuer { strict: true, ..row.clone() }, row.generation, event()).unwrap();
+    issuers.update(&Issuer { strict: true, ..row.clone() }, row.generation, Sharing::Allowed, event()).unwrap();
     assert_eq!(issuers.keys_of(row.id).unwrap(), Some(kept(2)));
     let url = KeySource::Url("https://id.example/other".to_owned());
-    issuers.update(&Issuer { keys: url, ..row.clone() }, row.generation, event()).unwrap();
+    issuers.update(&Issuer { keys: url, ..row.clone() }, row.generation, Sharing::Allowed, event()).unwrap();
     assert_eq!(issuers.keys_of(row.id).unwrap(), None);
     issuers.keep_keys(row.id, &kept(3)).unwrap();
     issuers.remove(ACME, row.id, event()).unwrap();
@@ -231,9 +268,71 @@ pub(super) fn r5_another_subject_key_is_taken_only_while_there_is_no_issuer(stor
     let key = |byte| SubjectKeyFingerprint([byte; 16]);
     store.links().set_key(key(1), event()).unwrap();
     let row = issuer(ACME, 1, "a");
-    store.issuers().add(&row, event().into()).unwrap();
+    store.issuers().add(&row, Sharing::Allowed, event().into()).unwrap();
     assert!(store.links().any().unwrap(), "what is under the key is there");
     assert!(matches!(store.links().set_key(key(2), event()), Err(StoreError::Conflict { .. })));
     store.issuers().remove(ACME, row.id, event()).unwrap();
     store.links().set_key(key(2), event()).unwrap();
+}
+
+fn first_link(id: u8, subject: u8) -> Link {
+    Link {
+        tenant: ACME,
+        id: LinkId::from_bytes([id; 16]),
+        issuer: ISS.to_owned(),
+        subject: SubjectHash([subject; 32]),
+        app: AppId::new(7).unwrap(),
+        user: UserId::new(9).unwrap(),
+        created_at_ms: 100,
+        generation: Generation(1),
+        mac: [6; 32],
+    }
+}
+
+pub(super) fn r16_a_subject_is_linked_at_its_first_use_once_and_for_good(store: &dyn Store) {
+    furnished(store);
+    let row = issuer(ACME, 1, "a");
+    store.issuers().add(&row, Sharing::Refused, event().into()).unwrap();
+    let (links, of) = (store.links(), (row.id, row.generation));
+    let add = |link: &Link, of, cap| links.add_first(link, of, cap, event());
+    let other = (row.id, Generation(5));
+    assert!(matches!(add(&first_link(1, 1), other, 2), Err(StoreError::Conflict { what: "issuer" })), "as it was read");
+    assert!(links.may_be_first(row.id, SubjectHash([1; 32]), 2).unwrap());
+    add(&first_link(1, 1), of, 2).unwrap();
+    assert!(!links.may_be_first(row.id, SubjectHash([1; 32]), 2).unwrap());
+    assert!(matches!(add(&first_link(2, 1), of, 2), Err(StoreError::Exists { what: "link" })));
+    links.remove(ACME, LinkId::from_bytes([1; 16]), event()).unwrap();
+    assert!(matches!(add(&first_link(2, 1), of, 2), Err(StoreError::Exists { what: "link" })), "taken out for good");
+    add(&first_link(3, 2), of, 2).unwrap();
+    assert!(!links.may_be_first(row.id, SubjectHash([3; 32]), 2).unwrap(), "what was taken out counts too");
+    assert!(matches!(add(&first_link(4, 3), of, 2), Err(StoreError::Full { .. })));
+    // Not by an issuer that is new either; an admin may.
+    store.issuers().remove(ACME, row.id, event()).unwrap();
+    let again = issuer(ACME, 2, "a");
+    store.issuers().add(&again, Sharing::Refused, event().into()).unwrap();
+    let failed = add(&first_link(5, 1), (again.id, again.generation), 9);
+    assert!(matches!(failed, Err(StoreError::Exists { what: "link" })), "{failed:?}");
+    links.add(&first_link(5, 1), event().into()).unwrap();
+    let off = Issuer { active: false, generation: Generation(2), ..again.clone() };
+    store.issuers().update(&off, again.generation, Sharing::Refused, event()).unwrap();
+    assert!(matches!(add(&first_link(6, 6), (off.id, off.generation), 9), Err(StoreError::Conflict { .. })));
+}
+
+pub(super) fn the_last_issuer_of_a_name_takes_its_links_along(store: &dyn Store) {
+    furnished(store);
+    for row in [issuer(ACME, 1, "a"), issuer(ACME, 2, "b")] {
+        store.issuers().add(&row, Sharing::Refused, event().into()).unwrap();
+    }
+    let other = Link { issuer: "https://other.example".to_owned(), ..first_link(2, 2) };
+    for link in [&first_link(1, 1), &other] {
+        store.links().add(link, event().into()).unwrap();
+    }
+    let left = || store.links().list(ACME, None, &Page { after: None, limit: 9 }).unwrap().len();
+    store.issuers().remove(ACME, IssuerId::from_bytes([1; 16]), event()).unwrap();
+    assert_eq!(left(), 2, "another row vouches for them");
+    let before = store.feed().position().unwrap();
+    store.issuers().remove(ACME, IssuerId::from_bytes([2; 16]), event()).unwrap();
+    assert_eq!(left(), 1);
+    let News::Changes(changes) = store.feed().news(before).unwrap() else { panic!("there are news") };
+    assert!(changes.iter().any(|change| change.subject == Subject::Links));
 }

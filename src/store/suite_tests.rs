@@ -16,7 +16,7 @@ use crate::store::fake::FakeStore;
 use crate::store::sqlite::{OpenOptions, ProcessKind, SqliteStore};
 
 pub(crate) const ACME: TenantId = TenantId::from_bytes([1; 16]);
-const GLOBEX: TenantId = TenantId::from_bytes([2; 16]);
+pub(crate) const GLOBEX: TenantId = TenantId::from_bytes([2; 16]);
 
 /// As a data directory must be.
 pub(crate) fn private_dir() -> tempfile::TempDir {
@@ -459,14 +459,17 @@ mod host;
 use host::the_copy_of_a_hosts_directory_is_written_whole_or_not_at_all;
 
 #[path = "suite_issuers_tests.rs"]
-mod issuers;
+pub(crate) mod issuers;
 use issuers::{
     an_issuer_comes_back_as_it_went_in_whatever_it_is_made_of, an_issuer_names_what_its_tenant_has,
     an_issuers_change_needs_the_generation_that_was_read_and_keeps_what_was_noted,
     every_change_of_an_issuer_is_told_of_itself_and_of_all, issuers_are_listed_oldest_first_and_there_are_not_too_many,
     kept_keys_go_with_their_issuer_and_with_where_they_came_from,
     r5_another_subject_key_is_taken_only_while_there_is_no_issuer,
+    r16_a_subject_is_linked_at_its_first_use_once_and_for_good,
     r16_an_audience_of_an_issuer_is_one_tenants_and_others_rows_read_as_not_there,
+    r16_an_iss_that_may_not_be_shared_is_one_tenants_whatever_was_read_before,
+    the_last_issuer_of_a_name_takes_its_links_along,
 };
 
 #[path = "suite_lifecycle_tests.rs"]
@@ -485,9 +488,34 @@ use links::{
     r5_another_subject_key_is_taken_only_while_there_is_no_link,
 };
 
+#[path = "suite_tokens_tests.rs"]
+mod tokens;
+use tokens::{
+    a_key_that_nobody_named_is_a_conflict_and_only_its_retirement_ever_changes,
+    a_token_and_its_parent_are_read_together_and_each_may_be_missing,
+    a_token_comes_back_as_it_went_in_and_is_there_once, a_token_is_issued_only_for_the_parent_that_was_read,
+    a_token_that_was_taken_back_stays_so_and_has_no_seal, r9_all_tokens_of_a_credential_go_with_its_generation_or_none,
+    r15_a_rotation_ends_for_good_what_a_change_had_ended_and_a_change_in_the_grace_ends_all,
+    r16_a_token_of_another_tenant_reads_as_not_there, tokens_are_listed_oldest_first,
+    tokens_in_force_are_counted_and_those_of_long_ago_removed_a_few_at_a_time,
+};
+
 suite! {
+    a_token_comes_back_as_it_went_in_and_is_there_once
+    a_token_is_issued_only_for_the_parent_that_was_read
+    a_token_and_its_parent_are_read_together_and_each_may_be_missing
+    a_token_that_was_taken_back_stays_so_and_has_no_seal
+    r9_all_tokens_of_a_credential_go_with_its_generation_or_none
+    r15_a_rotation_ends_for_good_what_a_change_had_ended_and_a_change_in_the_grace_ends_all
+    r16_a_token_of_another_tenant_reads_as_not_there
+    tokens_are_listed_oldest_first
+    tokens_in_force_are_counted_and_those_of_long_ago_removed_a_few_at_a_time
+    a_key_that_nobody_named_is_a_conflict_and_only_its_retirement_ever_changes
     an_issuer_comes_back_as_it_went_in_whatever_it_is_made_of
     r16_an_audience_of_an_issuer_is_one_tenants_and_others_rows_read_as_not_there
+    r16_a_subject_is_linked_at_its_first_use_once_and_for_good
+    the_last_issuer_of_a_name_takes_its_links_along
+    r16_an_iss_that_may_not_be_shared_is_one_tenants_whatever_was_read_before
     an_issuer_names_what_its_tenant_has
     an_issuers_change_needs_the_generation_that_was_read_and_keeps_what_was_noted
     every_change_of_an_issuer_is_told_of_itself_and_of_all

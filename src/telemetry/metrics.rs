@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::telemetry::issuer_keys::IssuerKeyMetrics;
 use crate::telemetry::names::metric;
 
 /// Seconds: from half a microsecond to ten seconds.
@@ -143,6 +144,8 @@ pub struct Metrics {
     pub directory_stale: Counter,
     /// Apps of the host that are kept.
     pub directory_entries: Gauge,
+    /// Of the keys of issuers.
+    pub jwks: IssuerKeyMetrics,
     /// Message bytes held by auth calls.
     pub intake_bytes: Gauge<i64, AtomicI64>,
     /// Auth calls refused for their size.
@@ -202,6 +205,7 @@ impl Metrics {
         );
         let directory_entries = Gauge::default();
         registry.register(metric::DIRECTORY_ENTRIES, "Apps of the host that are kept", directory_entries.clone());
+        let jwks = IssuerKeyMetrics::new(&mut registry);
         let mut counter = |name, help| {
             let counter = Counter::default();
             registry.register(name, help, counter.clone());
@@ -245,6 +249,7 @@ impl Metrics {
             directory_answered_at,
             directory_stale,
             directory_entries,
+            jwks,
             intake_bytes,
             intake_refused,
             panics,

@@ -60,6 +60,12 @@ pub mod metric {
     pub const DIRECTORY_STALE: &str = "directory_stale_answers";
     /// Apps of the host that are kept.
     pub const DIRECTORY_ENTRIES: &str = "directory_entries";
+    /// Fetches of the keys of issuers, by outcome.
+    pub const JWKS_FETCHES: &str = "jwks_fetches";
+    /// Requests that lacked a key for which the issuer was not asked again.
+    pub const JWKS_NOT_ASKED: &str = "jwks_not_asked";
+    /// When the oldest keys that are held were fetched, seconds since the epoch.
+    pub const JWKS_OLDEST_AT: &str = "jwks_oldest_fetched_at";
     /// Log lines dropped because the reader was slow.
     pub const LOG_DROPPED: &str = "log_lines_dropped";
 }

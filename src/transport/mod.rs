@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod go_plugin;
 pub mod http;
+pub mod oauth;
 pub mod plugin;
 pub mod tls_files;
 pub mod tls_watch;
@@ -36,11 +37,15 @@ pub struct Settings {
     pub client_address: ClientAddress,
     /// What the Studio page is.
     pub studio: StudioSettings,
+    /// How programs get tokens.
+    pub oauth: oauth::Settings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { pre_auth: true, client_address: ClientAddress::default(), studio: StudioSettings::default() }
+        let (client_address, studio, oauth) =
+            (ClientAddress::default(), StudioSettings::default(), oauth::Settings::default());
+        Self { pre_auth: true, client_address, studio, oauth }
     }
 }
 
@@ -53,6 +58,8 @@ pub struct Deps {
     pub lifecycle: Arc<dyn Lifecycle>,
     /// The pages of the host that started the process; none where no host did.
     pub pages: Option<Pages>,
+    /// What the host's endpoints answer with; none where no host started the process.
+    pub endpoints: Option<Arc<oauth::Oauth>>,
     /// How to answer; may change while we serve.
     pub settings: Arc<ArcSwap<Settings>>,
     /// What a host may configure, for its form.

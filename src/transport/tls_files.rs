@@ -53,10 +53,17 @@ pub struct TlsFiles {
     pub key: PathBuf,
     /// Authorities of client certificates, where peers are asked for one.
     pub client_ca: Option<PathBuf>,
+    /// The one protocol that is spoken inside (RFC 7301).
+    pub protocol: &'static str,
 }
 
+/// What gRPC is spoken over.
+pub const HTTP_2: &str = "h2";
+/// What everything else is.
+pub const HTTP_1: &str = "http/1.1";
+
 impl TlsFiles {
-    /// Reads them (PEM). HTTP/2 only, as gRPC is. Peers are asked for a certificate where there are authorities, and
+    /// Reads them (PEM). Peers are asked for a certificate where there are authorities, and
     /// may come without one; one that does not verify ends the handshake.
     ///
     /// # Errors
@@ -76,7 +83,7 @@ impl TlsFiles {
             None => builder.with_no_client_auth(),
         };
         let mut config = builder.with_single_cert(chain, private).map_err(unusable)?;
-        config.alpn_protocols = vec![b"h2".to_vec()];
+        config.alpn_protocols = vec![self.protocol.as_bytes().to_vec()];
         if self.client_ca.is_some() {
             // A resumed session would bring a certificate along that nobody looks at again.
             config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -116,8 +123,9 @@ mod tests {
     fn a_pair_is_read_and_what_is_wrong_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
-        let load =
-            |cert: &Path, key: &Path| TlsFiles { cert: cert.to_owned(), key: key.to_owned(), client_ca: None }.load();
+        let load = |cert: &Path, key: &Path| {
+            TlsFiles { cert: cert.to_owned(), key: key.to_owned(), client_ca: None, protocol: HTTP_2 }.load()
+        };
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         std::fs::write(&cert, made.cert.pem()).unwrap();
         std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
@@ -126,7 +134,7 @@ mod tests {
         std::fs::write(&key, other.signing_key.serialize_pem()).unwrap();
         assert!(matches!(load(&cert, &key), Err(TlsFileError::Unusable { .. })));
         std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-        let files = TlsFiles { cert: cert.clone(), key: key.clone(), client_ca: Some(cert.clone()) };
+        let files = TlsFiles { cert: cert.clone(), key: key.clone(), client_ca: Some(cert.clone()), protocol: HTTP_2 };
         let asking = files.load().unwrap();
         assert!(asking.send_tls13_tickets == 0 && !asking.session_storage.can_cache(), "each proves itself anew");
         std::fs::write(&key, "nothing").unwrap();

@@ -108,7 +108,12 @@ mod tests {
     fn what_was_replaced_is_taken_in_once_it_is_whole_and_what_does_not_serve_changes_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
-        let files = TlsFiles { cert: path("cert.pem"), key: path("key.pem"), client_ca: None };
+        let files = TlsFiles {
+            cert: path("cert.pem"),
+            key: path("key.pem"),
+            client_ca: None,
+            protocol: crate::transport::tls_files::HTTP_2,
+        };
         write(&files);
         let mut served = Served::load(files.clone()).unwrap();
         let first = served.tls.load_full();
@@ -135,7 +140,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         let ca = path("ca.pem");
-        let files = TlsFiles { cert: path("cert.pem"), key: path("key.pem"), client_ca: Some(ca.clone()) };
+        let files = TlsFiles {
+            cert: path("cert.pem"),
+            key: path("key.pem"),
+            client_ca: Some(ca.clone()),
+            protocol: crate::transport::tls_files::HTTP_2,
+        };
         write(&files);
         assert!(Served::load(files.clone()).is_err(), "none is no way to ask for none");
         std::fs::copy(&files.cert, &ca).unwrap();

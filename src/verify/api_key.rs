@@ -124,7 +124,7 @@ impl Verifier {
         if known.is_some_and(|proof| proof.credential == credential && proof.against == against) {
             return Ok(true);
         }
-        let Asked { digest, suspect } = *asked;
+        let Asked { digest, suspect, .. } = *asked;
         let ask = Ask { tenant, credential, digest, phc: &verifier.phc, secret, suspect };
         let proven = self.pool.verify(ask).await.map_err(|unproven| match unproven {
             Unproven::Full => Reason::HashQueueFull,

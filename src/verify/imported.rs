@@ -150,7 +150,7 @@ impl Verifier {
     }
 
     /// When a refusal of a key of another system leaves.
-    pub fn foreign_quantum(&self) -> Duration {
+    pub(super) fn foreign_quantum(&self) -> Duration {
         let slow = self.methods.load().iter().any(|(method, _)| matches!(method, Method::Prefix(_)));
         if slow { SLOW_QUANTUM } else { QUANTUM }
     }

@@ -8,6 +8,8 @@ pub mod api_key;
 pub mod argon;
 mod hasher;
 pub mod imported;
+pub mod issuer_secret;
+pub mod jwt;
 pub mod keyring;
 pub mod operator;
 pub mod pepper;
@@ -109,6 +111,10 @@ pub struct Asked {
     pub digest: Digest,
     /// It comes from where much failed lately: work that others wait for is done first.
     pub suspect: bool,
+    /// How long its issuer's keys may be waited for at most.
+    pub patience: std::time::Duration,
+    /// Whether a gateway asks for a request, so that a subject may be linked at its first use: a trial changes nothing.
+    pub may_link: bool,
 }
 
 /// That a secret was proven against a stored hash. Kept apart from all facts: a change of the row drops the facts, and a
@@ -142,18 +148,34 @@ pub struct Verifier {
     pool: Arc<ArgonPool>,
     proofs: FairCache<Proof>,
     methods: ArcSwap<Methods>,
+    jwts: Option<jwt::Jwts>,
 }
 
 impl Verifier {
     /// Verifies against this store, under these peppers. The pool may be one that others share.
     pub fn new(store: Arc<dyn Store>, keyring: Arc<Keyring>, pool: impl Into<Arc<ArgonPool>>) -> Self {
         let (proofs, methods) = (FairCache::new(PROOFS, usize::MAX), ArcSwap::default());
-        Self { store, keyring, pool: pool.into(), proofs, methods }
+        Self { store, keyring, pool: pool.into(), proofs, methods, jwts: None }
+    }
+
+    /// The same, that takes JWTs too.
+    #[must_use]
+    pub fn with_jwts(self, jwts: jwt::Jwts) -> Self {
+        Self { jwts: Some(jwts), ..self }
     }
 
     /// The hashing threads, to be shared.
     pub fn pool(&self) -> &Arc<ArgonPool> {
         &self.pool
+    }
+
+    /// When a refusal of this form leaves after it came, whatever was found; none where the work itself is always the same.
+    pub fn quantum(&self, scheme: Scheme<'_>) -> Option<std::time::Duration> {
+        match scheme {
+            Scheme::Key(_) => None,
+            Scheme::Jwt => Some(jwt::QUANTUM),
+            Scheme::Foreign(_) => Some(self.foreign_quantum()),
+        }
     }
 
     /// Proves the presented credential's secret, then judges whether it is in force.
@@ -164,7 +186,8 @@ impl Verifier {
         match presented.scheme() {
             Scheme::Key(parts) if parts.kind == CredentialKind::ApiKey => self.api_key(&parts, asked, now_ms).await,
             Scheme::Key(_) => Err(Reason::WrongKind.into()),
-            Scheme::Jwt => Err(Reason::JwtNotAccepted.into()),
+            // Boxed, so that every call of a key is not as large as this.
+            Scheme::Jwt => Box::pin(self.jwt(presented.text(), asked, now_ms)).await,
             Scheme::Foreign(text) => self.imported(text, asked, now_ms).await,
         }
     }

@@ -53,7 +53,7 @@ impl Verifier {
         let operator = found.ok_or(Reason::UnknownCredential)?;
         let stored = Stored { tenant: NO_TENANT, id: operator.id, verifier: &operator.verifier };
         // Keyed, and of this one secret: what the proof of a slow hash is kept under.
-        let asked = Asked { digest: tag.0, suspect: false };
+        let asked = Asked { digest: tag.0, suspect: false, patience: std::time::Duration::ZERO, may_link: false };
         self.prove(&stored, sealed, parts.body, &asked).await?;
         if operator.revoked_at_ms.is_some() {
             return Err(Reason::Revoked);

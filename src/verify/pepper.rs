@@ -215,7 +215,7 @@ fn new_key<K: Kind>(entropy: &dyn Entropy) -> Result<(Secret<K>, Zeroizing<Vec<u
     Ok((Secret::new(bytes.to_vec()), text))
 }
 
-fn sync_parent(path: &Path) -> std::io::Result<()> {
+pub(super) fn sync_parent(path: &Path) -> std::io::Result<()> {
     path.parent().map_or(Ok(()), |dir| File::open(dir).and_then(|dir| dir.sync_all()))
 }
 
@@ -280,6 +280,11 @@ pub fn load(path: &Path) -> Result<Secret<Pepper>, PepperError> {
 
 /// A file's text, after checking whose file it is.
 pub(super) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, PepperError> {
+    read_at_most(path, FILE_MOST)
+}
+
+/// The same, and nothing beyond so many bytes.
+pub(super) fn read_at_most(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, PepperError> {
     let io = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::NotFound => PepperError::Missing { path: path.to_owned() },
         _ => PepperError::Io { operation: "read", path: path.to_owned(), source },
@@ -290,8 +295,8 @@ pub(super) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, PepperError> 
     if !metadata.is_file() || mode & 0o077 != 0 || owner != rustix::process::geteuid().as_raw() {
         return Err(PepperError::Exposed { path: path.to_owned(), mode, owner });
     }
-    let mut text = Zeroizing::new(Vec::with_capacity(FILE_MOST));
-    file.take(FILE_MOST as u64).read_to_end(&mut text).map_err(io)?;
+    let mut text = Zeroizing::new(Vec::with_capacity(most));
+    file.take(most as u64).read_to_end(&mut text).map_err(io)?;
     Ok(text)
 }
 

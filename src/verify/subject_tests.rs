@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::*;
 use crate::clock::SystemEntropy;
 use crate::domain::issuer::Waiver;
-use crate::domain::{Algorithm, Generation, LinkId};
+use crate::domain::{Algorithm, CredentialId, Generation, JtiHash, LinkId};
 
 const ACME: TenantId = TenantId::from_bytes([2; 16]);
 const GLOBEX: TenantId = TenantId::from_bytes([9; 16]);
@@ -212,4 +212,65 @@ fn an_issuers_secret_is_named_for_that_issuer_alone() {
     assert_eq!(name(1, b"secret"), name(1, b"secret"));
     assert_ne!(name(1, b"secret"), name(2, b"secret"));
     assert_ne!(name(1, b"secret"), name(1, b"secreu"));
+}
+
+#[test]
+fn r4_a_tokens_mac_covers_each_thing_that_the_row_asserts_and_one_taken_back_has_none() {
+    let row = IssuedToken {
+        jti: JtiHash([1; 32]),
+        tenant: ACME,
+        credential: CredentialId::from_bytes([3; 16]),
+        parent: Generation(7),
+        content: [4; 32],
+        issued_at_ms: 5,
+        expires_at_ms: 6,
+        revoked_at_ms: None,
+        mac: [0; 32],
+    };
+    let sealed = IssuedToken { mac: key(1).token_mac(&row), ..row };
+    assert!(key(1).is_genuine_token(&sealed) && !key(2).is_genuine_token(&sealed));
+    let changes: &[fn(&mut IssuedToken)] = &[
+        |r| r.jti.0[31] ^= 1,
+        |r| r.tenant = GLOBEX,
+        |r| r.credential = CredentialId::from_bytes([9; 16]),
+        |r| r.parent = Generation(8),
+        |r| r.content[0] ^= 1,
+        |r| r.issued_at_ms += 1,
+        |r| r.expires_at_ms += 1,
+        |r| r.revoked_at_ms = Some(5),
+        |r| r.mac = [0; 32],
+    ];
+    for (n, change) in changes.iter().enumerate() {
+        let mut edited = sealed.clone();
+        change(&mut edited);
+        assert!(!key(1).is_genuine_token(&edited), "{n}");
+    }
+}
+
+#[test]
+fn r4_a_signing_keys_mac_covers_each_thing_that_the_row_asserts() {
+    let row = SigningKeyRow {
+        kid: "kid".to_owned(),
+        algorithm: Algorithm::EdDSA,
+        public_jwk: "{}".to_owned(),
+        created_at_ms: 5,
+        retires_at_ms: Some(6),
+        mac: [0; 32],
+    };
+    let sealed = SigningKeyRow { mac: key(1).signing_key_mac(&row), ..row };
+    assert!(key(1).is_genuine_signing_key(&sealed) && !key(2).is_genuine_signing_key(&sealed));
+    let changes: &[fn(&mut SigningKeyRow)] = &[
+        |r| r.kid.push('x'),
+        |r| r.algorithm = Algorithm::ES256,
+        |r| r.public_jwk.push(' '),
+        |r| r.created_at_ms += 1,
+        |r| r.retires_at_ms = Some(7),
+        |r| r.retires_at_ms = None,
+        |r| r.mac[31] ^= 1,
+    ];
+    for (n, change) in changes.iter().enumerate() {
+        let mut edited = sealed.clone();
+        change(&mut edited);
+        assert!(!key(1).is_genuine_signing_key(&edited), "{n}");
+    }
 }

@@ -3,7 +3,11 @@
 
 use ipnet::IpNet;
 
-use crate::domain::{AppId, Credential, CredentialId, LlmId, Position, Reason, Subject, TenantId, UserId};
+use crate::domain::{
+    AppId, Credential, CredentialId, Environment, IssuerId, LinkId, LlmId, Position, Reason, Subject, TenantId,
+    TokenId, UserId,
+};
+use crate::jwks::KeysMark;
 use crate::verify::{Known, Linkage, subjects};
 
 /// A credential that was proven: a key against a row that only a holder of the pepper can have written, or a token
@@ -17,6 +21,36 @@ pub struct Verified {
 pub(super) enum Basis {
     /// A key, by its row.
     Key(Credential),
+    /// A token that we signed for a key, whose row is here with it.
+    Issued(Credential, Issued),
+    /// A token of an outside issuer.
+    Federated(Federated),
+}
+
+/// What a token of ours says beside its parent's row. All of it narrows that.
+pub(super) struct Issued {
+    pub(super) id: TokenId,
+    pub(super) scopes: Vec<String>,
+    pub(super) llms: Option<Vec<LlmId>>,
+    /// First invalid moment, milliseconds since the epoch: its own, or its signing key's.
+    pub(super) ends_at_ms: i64,
+}
+
+/// What a token of an outside issuer says, by its issuer's rules.
+pub(super) struct Federated {
+    pub(super) issuer: IssuerId,
+    pub(super) iss: String,
+    pub(super) tenant: TenantId,
+    pub(super) link: Option<LinkId>,
+    pub(super) app: AppId,
+    pub(super) user: UserId,
+    pub(super) scopes: Vec<String>,
+    /// As the token says, milliseconds since the epoch.
+    pub(super) expires_at_ms: i64,
+    /// First invalid moment, by its issuer's rules.
+    pub(super) ends_at_ms: i64,
+    /// What says whether the key that signed it is still its issuer's; none where keys are not fetched.
+    pub(super) keys: Option<KeysMark>,
 }
 
 /// What the rules about links are judged on, whatever was proven.
@@ -43,10 +77,19 @@ impl Verified {
         Self { basis: Basis::Key(row), position }
     }
 
+    pub(super) fn issued(parent: Credential, token: Issued, position: Position) -> Self {
+        Self { basis: Basis::Issued(parent, token), position }
+    }
+
+    pub(super) fn federated(token: Federated, position: Position) -> Self {
+        Self { basis: Basis::Federated(token), position }
+    }
+
     /// Whom it stands for, and from where.
     pub fn holder(&self) -> Holder<'_> {
         match &self.basis {
-            Basis::Key(row) => Holder::from(row),
+            Basis::Key(row) | Basis::Issued(row, _) => Holder::from(row),
+            Basis::Federated(token) => Holder { tenant: token.tenant, app: token.app, user: token.user, cidrs: &[] },
         }
     }
 
@@ -60,13 +103,15 @@ impl Verified {
     pub fn key_row(&self) -> Option<&Credential> {
         match &self.basis {
             Basis::Key(row) => Some(row),
+            Basis::Issued(..) | Basis::Federated(_) => None,
         }
     }
 
-    /// The stored credential whose use this is: a key's own.
+    /// The stored credential whose use this is: a key's own, or that of a token's parent.
     pub fn credential(&self) -> Option<&Credential> {
         match &self.basis {
-            Basis::Key(row) => Some(row),
+            Basis::Key(row) | Basis::Issued(row, _) => Some(row),
+            Basis::Federated(_) => None,
         }
     }
 
@@ -76,10 +121,15 @@ impl Verified {
         Known { id: self.id(), tenant, app, user }
     }
 
-    /// What it is called by in log, audit and claims: a key's own id.
+    /// What it is called by in log, audit and claims: a key's own id, its parent's of a token that we signed; of an
+    /// outside issuer's token the id of the link, or where there is none that of the issuer.
     pub fn id(&self) -> CredentialId {
         match &self.basis {
-            Basis::Key(row) => row.id,
+            Basis::Key(row) | Basis::Issued(row, _) => row.id,
+            Basis::Federated(token) => {
+                let of_issuer = *token.issuer.as_bytes();
+                CredentialId::from_bytes(token.link.map_or(of_issuer, |link| *link.as_bytes()))
+            }
         }
     }
 
@@ -87,6 +137,8 @@ impl Verified {
     pub fn proved_by(&self) -> (Subject, Option<Subject>) {
         match &self.basis {
             Basis::Key(row) => (Subject::Credential(row.id), None),
+            Basis::Issued(row, token) => (Subject::Credential(row.id), Some(Subject::Token(token.id))),
+            Basis::Federated(token) => (Subject::Issuer(token.issuer), token.link.map(Subject::Link)),
         }
     }
 
@@ -101,29 +153,85 @@ impl Verified {
     /// # Errors
     /// The reason why it is not.
     pub fn check_validity(&self, now_ms: i64) -> Result<(), Reason> {
+        let ends_at_ms = match &self.basis {
+            Basis::Key(row) => return row.check_validity(now_ms),
+            Basis::Issued(row, token) => {
+                row.check_validity(now_ms)?;
+                token.ends_at_ms
+            }
+            Basis::Federated(token) => token.ends_at_ms,
+        };
+        if now_ms < ends_at_ms { Ok(()) } else { Err(Reason::Expired) }
+    }
+
+    /// Whether the keys that proved it are still its issuer's, at this moment of the boot clock.
+    pub fn keys_hold(&self, now_ns: u64) -> bool {
         match &self.basis {
-            Basis::Key(row) => row.check_validity(now_ms),
+            Basis::Federated(Federated { keys: Some(keys), .. }) => keys.is_current(now_ns),
+            _ => true,
         }
     }
 
-    /// The LLMs that it is for where it is for fewer than its App.
+    /// The LLMs that it is for, where it is for fewer than its App.
     pub fn llms(&self) -> Option<&[LlmId]> {
         match &self.basis {
-            Basis::Key(_) => None,
+            Basis::Issued(_, token) => token.llms.as_deref(),
+            Basis::Key(_) | Basis::Federated(_) => None,
+        }
+    }
+
+    /// Of a token that we signed: for which credential, and its first invalid moment, milliseconds since the epoch.
+    pub fn issued_for(&self) -> Option<(CredentialId, i64)> {
+        match &self.basis {
+            Basis::Issued(row, token) => Some((row.id, issued_end_ms(row, token))),
+            Basis::Key(_) | Basis::Federated(_) => None,
         }
     }
 
     /// What the gateway is told of it, but for its tenant.
     pub fn claims(&self) -> Vec<(&'static str, String)> {
         match &self.basis {
-            Basis::Key(row) => key_claims(row),
+            Basis::Key(row) => {
+                let mut claims = self.told("api_key", &row.scopes, row.environment, row.end_ms());
+                // Said only while an old credential lives out its grace (RFC 8594 names the idea).
+                claims.extend(row.replaced.and(row.end_ms()).map(|end| ("sunset", crate::clock::rfc3339(end))));
+                claims
+            }
+            Basis::Issued(row, token) => {
+                self.told("jwt", &token.scopes, row.environment, Some(issued_end_ms(row, token)))
+            }
+            Basis::Federated(token) => {
+                let mut claims = self.told("jwt", &token.scopes, Environment::Live, Some(token.expires_at_ms));
+                claims.push(("issuer", token.iss.clone()));
+                claims
+            }
         }
+    }
+
+    fn told(
+        &self,
+        kind: &str,
+        scopes: &[String],
+        environment: Environment,
+        end_ms: Option<i64>,
+    ) -> Vec<(&'static str, String)> {
+        vec![
+            ("credential_id", self.id().to_string()),
+            ("credential_kind", kind.to_owned()),
+            ("scopes", scopes.join(" ")),
+            ("environment", environment.as_str().to_owned()),
+            ("expires_at", end_ms.map_or_else(String::new, crate::clock::rfc3339)),
+        ]
     }
 
     /// The memory of its texts and lists, about, in bytes.
     pub fn bytes(&self) -> usize {
         match &self.basis {
             Basis::Key(row) => row_bytes(row),
+            Basis::Issued(row, token) => {
+                row_bytes(row) + texts(&token.scopes) + token.llms.as_ref().map_or(0, |llms| llms.len() * 4)
+            }
+            Basis::Federated(token) => texts(&token.scopes) + token.iss.len(),
         }
     }
 
@@ -133,20 +241,15 @@ impl Verified {
     }
 }
 
-fn key_claims(row: &Credential) -> Vec<(&'static str, String)> {
-    let mut claims = vec![
-        ("credential_id", row.id.to_string()),
-        ("credential_kind", "api_key".to_owned()),
-        ("scopes", row.scopes.join(" ")),
-        ("environment", row.environment.as_str().to_owned()),
-        ("expires_at", row.end_ms().map_or_else(String::new, crate::clock::rfc3339)),
-    ];
-    // Said only while an old credential lives out its grace (RFC 8594 names the idea).
-    claims.extend(row.replaced.and(row.end_ms()).map(|end| ("sunset", crate::clock::rfc3339(end))));
-    claims
+/// A token ends with its parent.
+fn issued_end_ms(parent: &Credential, token: &Issued) -> i64 {
+    parent.end_ms().map_or(token.ends_at_ms, |end| end.min(token.ends_at_ms))
+}
+
+fn texts(list: &[String]) -> usize {
+    list.iter().map(|text| text.len() + size_of::<String>()).sum()
 }
 
 fn row_bytes(row: &Credential) -> usize {
-    let scopes: usize = row.scopes.iter().map(|scope| scope.len() + size_of::<String>()).sum();
-    row.label.len() + row.verifier.phc.len() + scopes + row.cidrs.len() * 18
+    row.label.len() + row.verifier.phc.len() + texts(&row.scopes) + row.cidrs.len() * 18
 }

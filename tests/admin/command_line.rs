@@ -62,6 +62,19 @@ fn everything_an_admin_does_is_done_without_the_files() {
         assert_eq!(remote.json(&format!("{found} --subject ann")), linked);
         assert!(remote.run(&format!("link remove {id} --tenant initech")).status.success());
         assert!(remote.run(&format!("{found} --output json")).stdout.is_empty());
+        let line = "issuer add --tenant initech --iss https://id.example --jwks-url https://id.example/keys --alg ES256,PS256 \
+                    --aud gateway --app 31 --user-claim sub --request-id r3";
+        let trusted = remote.json(line);
+        assert_eq!(
+            (&trusted["status"], &remote.json(line)["issuer_id"]),
+            (&"active".into(), &trusted["issuer_id"]),
+            "once"
+        );
+        let of = |what: &str| format!("issuer {what} {} --tenant initech", trusted["issuer_id"].as_str().unwrap());
+        assert_eq!(remote.json(&of("show"))["etag"], trusted["etag"]);
+        assert_eq!(remote.json(&format!("{} --max-age 60 --links", of("set")))["max_age_seconds"], 60);
+        assert_eq!(remote.run(&of("check")).status.code(), Some(1), "this server fetches nothing");
+        assert!(remote.run(&of("remove")).status.success());
         let issued =
             remote.json("key issue --tenant initech --app 31 --user 32 --label ci --expires-in 90d --request-id r1");
         let (id, key) = (issued["credential_id"].as_str().unwrap(), issued["key"].as_str().unwrap());
@@ -135,6 +148,14 @@ fn answers_and_failures_are_the_same_as_on_the_files() {
             "link add --tenant acme --issuer x --subject y --app 99 --user 9",
             "link add --tenant acme --issuer x --subject y --app 7 --user 22",
             "link remove 0000000000000000000001 --tenant acme",
+            "issuer list --tenant acme",
+            "issuer add --tenant acme --iss x --aud y --alg HS256,ES256 --jwks-url https://id.example/keys",
+            "issuer add --tenant acme --iss x --aud y --alg ES256 --jwks-url https://id.example/keys --app 99 --user 9",
+            "issuer add --tenant acme --iss x --aud y --alg XS256 --jwks-url https://id.example/keys",
+            "issuer add --tenant acme --iss x --aud y --alg ES256 --discover",
+            "issuer set 0000000000000000000001 --tenant acme --leeway 5",
+            "issuer check 0000000000000000000001 --tenant acme",
+            "issuer remove 0000000000000000000001 --tenant acme",
             "operator list",
             "tenant show nobody",
             "tenant create Acme",

@@ -8,7 +8,7 @@ use tonic_types::StatusExt as _;
 use crate::desk::{ACME, AdminServer, OTHER_TENANT, operator, store};
 use crate::raw;
 use crate::support::{APP, USER, run};
-use crate::table::link;
+use crate::table::{issuer, link, token as token_of};
 
 /// What a status says, with the id that was asked for taken out.
 fn without(status: &Status, id: &str) -> (Code, String) {
@@ -46,6 +46,15 @@ fn f1_every_id_of_another_tenant_reads_as_one_that_is_not_there() {
             let which = Some(Which::CredentialId(id.to_owned()));
             pb::ExplainCredentialRequest { which, request: None }.encode_to_vec()
         }),
+        ("IssueToken", |id| {
+            pb::IssueTokenRequest { credential_id: id.to_owned(), ..Default::default() }.encode_to_vec()
+        }),
+        ("ListTokens", |id| {
+            pb::ListTokensRequest { credential_id: id.to_owned(), ..Default::default() }.encode_to_vec()
+        }),
+        ("RevokeCredentialTokens", |id| {
+            pb::RevokeCredentialTokensRequest { credential_id: id.to_owned(), ..Default::default() }.encode_to_vec()
+        }),
         ("GetOperator", |id| pb::GetOperatorRequest { operator: id.to_owned() }.encode_to_vec()),
     ];
     const BY_TENANT: &[(&str, Ask)] = &[
@@ -67,6 +76,7 @@ fn f1_every_id_of_another_tenant_reads_as_one_that_is_not_there() {
         }),
         ("ListLinks", |t| pb::ListLinksRequest { tenant: t.to_owned(), ..Default::default() }.encode_to_vec()),
         ("CreateLink", |t| new_link(t, 7, 9)),
+        ("ListIssuers", |t| pb::ListIssuersRequest { tenant: t.to_owned(), ..Default::default() }.encode_to_vec()),
         ("IssueCredential", |t| {
             let credential = pb::Credential { tenant: t.to_owned(), app_id: 7, user_id: 9, ..Default::default() };
             pb::IssueCredentialRequest { credential: Some(credential), ..Default::default() }.encode_to_vec()
@@ -83,6 +93,27 @@ fn f1_every_id_of_another_tenant_reads_as_one_that_is_not_there() {
         ("DeleteLink", |id| {
             let (tenant, link_id) = (OTHER_TENANT.to_owned(), id.to_owned());
             pb::DeleteLinkRequest { tenant, link_id, ..Default::default() }.encode_to_vec()
+        }),
+    ];
+    const BY_TOKEN: &[(&str, Ask)] = &[("RevokeToken", |id| {
+        let which = Some(pb::revoke_token_request::Which::TokenId(id.to_owned()));
+        pb::RevokeTokenRequest { which, ..Default::default() }.encode_to_vec()
+    })];
+    const BY_ISSUER: &[(&str, Ask)] = &[
+        ("GetIssuer", |id| {
+            pb::GetIssuerRequest { tenant: OTHER_TENANT.to_owned(), issuer_id: id.to_owned() }.encode_to_vec()
+        }),
+        ("UpdateIssuer", |id| {
+            let (tenant, issuer_id) = (OTHER_TENANT.to_owned(), id.to_owned());
+            let issuer = Some(pb::Issuer { tenant, issuer_id, strict: true, ..Default::default() });
+            pb::UpdateIssuerRequest { issuer, ..Default::default() }.encode_to_vec()
+        }),
+        ("CheckIssuer", |id| {
+            pb::CheckIssuerRequest { tenant: OTHER_TENANT.to_owned(), issuer_id: id.to_owned() }.encode_to_vec()
+        }),
+        ("DeleteIssuer", |id| {
+            let (tenant, issuer_id) = (OTHER_TENANT.to_owned(), id.to_owned());
+            pb::DeleteIssuerRequest { tenant, issuer_id, ..Default::default() }.encode_to_vec()
         }),
     ];
     const BY_NUMBER: &[(&str, ByNumber)] = &[
@@ -126,12 +157,20 @@ fn f1_every_id_of_another_tenant_reads_as_one_that_is_not_there() {
             assert_eq!(there.code(), Code::NotFound, "{method}: {there:?}");
             assert_eq!(without(&there, foreign), without(&not, absent), "{method}");
         }
-        let theirs = link(&store, "of-acme");
-        for (method, ask) in BY_LINK {
+        for (theirs, methods) in [(link(&store, "of-acme"), BY_LINK), (issuer(&store, "of-acme"), BY_ISSUER)] {
+            for (method, ask) in methods {
+                let absent = "0000000000000000000001";
+                let [there, not] = [refusal(method, ask(&theirs)).await, refusal(method, ask(absent)).await];
+                assert_eq!(there.code(), Code::NotFound, "{method}: {there:?}");
+                assert_eq!(without(&there, &theirs), without(&not, absent), "{method}");
+            }
+        }
+        let of_key = token_of(&store, &key);
+        for (method, ask) in BY_TOKEN {
             let absent = "0000000000000000000001";
-            let [there, not] = [refusal(method, ask(&theirs)).await, refusal(method, ask(absent)).await];
+            let [there, not] = [refusal(method, ask(&of_key.1)).await, refusal(method, ask(absent)).await];
             assert_eq!(there.code(), Code::NotFound, "{method}: {there:?}");
-            assert_eq!(without(&there, &theirs), without(&not, absent), "{method}");
+            assert_eq!(without(&there, &of_key.1), without(&not, absent), "{method}");
         }
         for (method, ask) in BY_TENANT {
             let [there, not] = [refusal(method, ask(ACME)).await, refusal(method, ask("nope")).await];
@@ -151,6 +190,17 @@ fn f1_every_id_of_another_tenant_reads_as_one_that_is_not_there() {
         let request = pb::ListAppsRequest { tenant: OTHER_TENANT.to_owned(), page_token, ..Default::default() };
         let status = refusal("ListApps", request.encode_to_vec()).await;
         assert_eq!(status.code(), Code::InvalidArgument);
+        // By its text a token of another tenant is none, and neither is one that names its credential and nothing else.
+        let header = of_key.0.split('.').next().unwrap();
+        let [payload, signature] = [1, 2].map(|part| of_key.0.split('.').nth(part).unwrap());
+        for text in [of_key.0.clone(), format!("{header}.{payload}.{}", signature.replace('A', "B"))] {
+            let status = refusal("InspectToken", pb::InspectTokenRequest { token: text.clone() }.encode_to_vec()).await;
+            assert_eq!((status.code(), status.message()), (Code::NotFound, "there is no token as presented"));
+            let which = Some(pb::revoke_token_request::Which::Token(text));
+            let message = pb::RevokeTokenRequest { which, ..Default::default() }.encode_to_vec();
+            let status = refusal("RevokeToken", message).await;
+            assert_eq!((status.code(), status.message()), (Code::NotFound, "there is no token as presented"));
+        }
         // By its text a key of another tenant is none, right or wrong.
         for text in [key.text.clone(), key.forged(&"x".repeat(43)), key.under_id("0000000000000000000001")] {
             let message = pb::ExplainCredentialRequest { which: Some(Which::Credential(text)), request: None };

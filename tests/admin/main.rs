@@ -11,6 +11,8 @@
     reason = "a failed test is a panic"
 )]
 
+#[path = "../support/hostile_http.rs"]
+mod hostile_http;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -18,10 +20,12 @@ mod calls;
 mod command_line;
 mod desk;
 mod foreign;
+mod issuers;
 mod links;
 mod raw;
 mod streams;
 mod table;
 mod tls;
+mod tokens;
 mod urgent;
 mod walk;

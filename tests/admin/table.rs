@@ -28,6 +28,9 @@ use Needs::{Issuer, Owner, Reader, UnboundIssuer, UnboundOwner, UnboundReader};
 pub struct World {
     pub key: Key,
     pub link: String,
+    pub issuer: String,
+    /// The text of a token, and its id.
+    pub token: (String, String),
     /// Chosen anew for each call that makes something.
     pub number: u32,
 }
@@ -48,6 +51,33 @@ pub fn link(store: &TestStore, subject: &str) -> String {
     let made = store.ok(&[line.split(' ').collect(), vec!["--output", "json"]].concat());
     let made: serde_json::Value = serde_json::from_str(&made).unwrap();
     made["link_id"].as_str().unwrap().to_owned()
+}
+
+/// A token of a key: its text and its id.
+pub fn token(store: &TestStore, key: &Key) -> (String, String) {
+    let made = store.ok(&["token", "issue", "--credential", &key.id, "--output", "json"]);
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    (store.token_of(&made), made["token_id"].as_str().unwrap().to_owned())
+}
+
+/// A key that signs nothing here (RFC 7515 section A.3).
+const JWKS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"a","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
+
+/// An issuer that the tenant `acme` trusts with this audience.
+pub fn issuer(store: &TestStore, audience: &str) -> String {
+    let line =
+        format!("issuer add --tenant {ACME} --iss https://id.example --alg ES256 --aud {audience} --jwks-file -");
+    let made = store.run_with_input(&[line.split(' ').collect(), vec!["--output", "json"]].concat(), JWKS);
+    assert!(made.status.success(), "{made:?}");
+    let made: serde_json::Value = serde_json::from_slice(&made.stdout).unwrap();
+    made["issuer_id"].as_str().unwrap().to_owned()
+}
+
+/// One to be trusted, by this tenant and for this audience.
+pub fn new_issuer(tenant: &str, audience: &str) -> pb::Issuer {
+    let (audiences, algorithms) = (vec![audience.to_owned()], vec!["ES256".to_owned()]);
+    let (tenant, iss, jwks) = (tenant.to_owned(), "https://id.example".to_owned(), JWKS.to_owned());
+    pb::Issuer { tenant, iss, audiences, algorithms, jwks, ..Default::default() }
 }
 
 fn app(w: &World) -> pb::App {
@@ -122,6 +152,24 @@ pub const TABLE: &[Entry] = &[
         let (tenant, link_id) = (w.tenant(), w.link.clone());
         pb::DeleteLinkRequest { tenant, link_id, ..Default::default() }.encode_to_vec()
     }),
+    ("CreateIssuer", UnboundOwner, |w| {
+        let issuer = Some(new_issuer(&w.tenant(), &format!("a{}", w.number)));
+        pb::CreateIssuerRequest { issuer, ..Default::default() }.encode_to_vec()
+    }),
+    ("GetIssuer", Reader, |w| pb::GetIssuerRequest { tenant: w.tenant(), issuer_id: w.issuer.clone() }.encode_to_vec()),
+    ("ListIssuers", Reader, |w| pb::ListIssuersRequest { tenant: w.tenant(), ..Default::default() }.encode_to_vec()),
+    ("UpdateIssuer", Owner, |w| {
+        let (tenant, issuer_id, strict) = (w.tenant(), w.issuer.clone(), w.number % 2 == 0);
+        let issuer = Some(pb::Issuer { tenant, issuer_id, strict, ..Default::default() });
+        pb::UpdateIssuerRequest { issuer, update_mask: mask("strict"), ..Default::default() }.encode_to_vec()
+    }),
+    ("CheckIssuer", Owner, |w| {
+        pb::CheckIssuerRequest { tenant: w.tenant(), issuer_id: w.issuer.clone() }.encode_to_vec()
+    }),
+    ("DeleteIssuer", Owner, |w| {
+        let (tenant, issuer_id) = (w.tenant(), w.issuer.clone());
+        pb::DeleteIssuerRequest { tenant, issuer_id, ..Default::default() }.encode_to_vec()
+    }),
     ("IssueCredential", Issuer, |w| {
         let credential = pb::Credential { tenant: w.tenant(), app_id: APP, user_id: USER, ..Default::default() };
         pb::IssueCredentialRequest { credential: Some(credential), ..Default::default() }.encode_to_vec()
@@ -153,6 +201,18 @@ pub const TABLE: &[Entry] = &[
         pb::ImportCredentialsRequest { options, lines: Vec::new() }.encode_to_vec()
     }),
     ("ExportCredentials", UnboundOwner, |w| pb::ExportCredentialsRequest { tenant: w.tenant() }.encode_to_vec()),
+    ("IssueToken", Issuer, |w| pb::IssueTokenRequest { credential_id: w.id(), ..Default::default() }.encode_to_vec()),
+    ("ListTokens", Reader, |w| pb::ListTokensRequest { credential_id: w.id(), ..Default::default() }.encode_to_vec()),
+    ("InspectToken", Issuer, |w| pb::InspectTokenRequest { token: w.token.0.clone() }.encode_to_vec()),
+    ("RevokeToken", Issuer, |w| {
+        let which = Some(pb::revoke_token_request::Which::TokenId(w.token.1.clone()));
+        pb::RevokeTokenRequest { which, ..Default::default() }.encode_to_vec()
+    }),
+    ("RevokeCredentialTokens", Issuer, |w| {
+        pb::RevokeCredentialTokensRequest { credential_id: w.id(), ..Default::default() }.encode_to_vec()
+    }),
+    ("ListSigningKeys", Reader, |_| pb::ListSigningKeysRequest {}.encode_to_vec()),
+    ("RotateSigningKey", UnboundOwner, |_| pb::RotateSigningKeyRequest::default().encode_to_vec()),
     ("CreateOperator", UnboundOwner, |w| {
         let operator = pb::Operator { name: format!("o{}", w.number), ..Default::default() };
         pb::CreateOperatorRequest { operator: Some(operator), ..Default::default() }.encode_to_vec()

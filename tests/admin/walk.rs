@@ -6,11 +6,12 @@ use tonic::{Code, Status};
 use crate::desk::{ACME, AdminServer, OTHER_TENANT, operator, store};
 use crate::raw;
 use crate::support::{APP, USER, run};
-use crate::table::{Needs, TABLE, World, link};
+use crate::table::{Needs, TABLE, World, issuer, link, token};
 use Needs::{Issuer, Owner, Reader, UnboundIssuer, UnboundOwner, UnboundReader};
 
 /// Of no tenant, so that there is nothing foreign about it.
-const OF_NO_TENANT: &[&str] = &["GetHealth", "GetCaller", "ListTenants", "ListOperators", "GetAuditPublicKey"];
+const OF_NO_TENANT: &[&str] =
+    &["GetHealth", "GetCaller", "ListTenants", "ListOperators", "GetAuditPublicKey", "ListSigningKeys"];
 
 /// Roles with their tenants, each with a token: what the least of them that suffices is, follows from [`Needs`].
 fn suffices(needs: Needs, role: &str, bound: bool) -> bool {
@@ -54,7 +55,10 @@ fn f1_every_method_refuses_no_and_too_little_authority_and_takes_enough() {
         let gateways = store.issue(APP, USER);
         let server = AdminServer::start(&store, &[]);
         let channel = server.channel().await;
-        let mut world = World { key: store.issue(APP, USER), link: link(&store, "first"), number: 0 };
+        let key = store.issue(APP, USER);
+        let of_key = token(&store, &key);
+        let (link_id, issuer_id) = (link(&store, "first"), issuer(&store, "first"));
+        let mut world = World { key, link: link_id, issuer: issuer_id, token: of_key, number: 0 };
         let other_secret = crate::support::store::sealed(&format!("{}{}", &tokens[5].2[..28], "x".repeat(43)));
         for (method, needs, message) in TABLE {
             // Nobody, however they come.
@@ -66,11 +70,17 @@ fn f1_every_method_refuses_no_and_too_little_authority_and_takes_enough() {
             }
             for (role, bound, token) in &tokens {
                 world.number += 1;
-                if matches!(*method, "RotateCredential" | "RevokeCredential") {
+                if matches!(*method, "RotateCredential" | "RevokeCredential" | "IssueToken") {
                     world.key = store.issue(APP, USER);
+                }
+                if matches!(*method, "InspectToken" | "RevokeToken") {
+                    world.token = crate::table::token(&store, &world.key);
                 }
                 if *method == "DeleteLink" {
                     world.link = link(&store, &format!("number-{}", world.number));
+                }
+                if *method == "DeleteIssuer" {
+                    world.issuer = issuer(&store, &format!("number-{}", world.number));
                 }
                 if *method == "DeleteApp" {
                     let _ = store.run(&["app", "add", "--tenant", ACME, "--id", "12", "--name", "New"]);
@@ -100,7 +110,9 @@ fn f1_every_method_refuses_no_and_too_little_authority_and_takes_enough() {
 fn f1_every_method_keeps_another_tenants_things_to_itself() {
     run(120, async {
         let store = store();
-        let world = World { key: store.issue(APP, USER), link: link(&store, "first"), number: 7 };
+        let key = store.issue(APP, USER);
+        let token = token(&store, &key);
+        let world = World { key, link: link(&store, "first"), issuer: issuer(&store, "first"), token, number: 7 };
         operator(&store, "reader of acme", "auditor", &[ACME]);
         let foreign = operator(&store, "of globex", "owner", &[OTHER_TENANT]);
         let server = AdminServer::start(&store, &[]);

@@ -164,7 +164,7 @@ func joined(errs []error) error {
 // allCases lists every case in the order in which they run.
 func allCases() []Case {
 	groups := [][]Case{
-		startCases, lifeCases, tlsCases, configCases, authCases, directoryCases, preAuthCases, objectCases, defaultsCases, surfaceCases,
+		startCases, lifeCases, tlsCases, configCases, authCases, endpointCases, directoryCases, preAuthCases, objectCases, defaultsCases, surfaceCases,
 		sessionCases, attachCases, storeCases, deathCases, hostDeathCases, loadCases, bodyCases, logCases,
 	}
 	var all []Case

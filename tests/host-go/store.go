@@ -92,9 +92,12 @@ func (s *Store) Run(ctx context.Context, args ...string) (string, error) {
 }
 
 // Issue makes a key for an app and the store's user.
-func (t *T) Issue(s *Store, app int) Key {
-	out, err := s.Run(t.ctx, "key", "issue", "--tenant", tenant, "--app", fmt.Sprint(app), "--user", fmt.Sprint(userID),
-		"--label", "ci", "--expires-in", "90d", "--output", "json")
+func (t *T) Issue(s *Store, app int) Key { return t.IssueWith(s, app) }
+
+// IssueWith does the same with further options.
+func (t *T) IssueWith(s *Store, app int, more ...string) Key {
+	out, err := s.Run(t.ctx, append([]string{"key", "issue", "--tenant", tenant, "--app", fmt.Sprint(app), "--user", fmt.Sprint(userID),
+		"--label", "ci", "--expires-in", "90d", "--output", "json"}, more...)...)
 	t.Check(err, "issuing a key")
 	var doc struct {
 		ID      string `json:"credential_id"`

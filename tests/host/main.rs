@@ -15,6 +15,8 @@
     reason = "a failed test is a panic"
 )]
 
+#[path = "../support/hostile_http.rs"]
+mod hostile_http;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -26,6 +28,7 @@ mod directory;
 mod handshake;
 mod helper;
 mod hostile;
+mod jwt;
 mod life;
 mod peppers;
 mod portal;

@@ -118,6 +118,8 @@ fn r18_the_page_reads_what_its_tenants_have_and_writes_nothing_until_it_may() {
             ("list_users", json!({ "tenant": "globex" })),
             ("list_credentials", json!({ "tenant": "globex" })),
             ("list_links", json!({ "tenant": "globex" })),
+            ("list_issuers", json!({ "tenant": "globex" })),
+            ("get_issuer", json!({ "tenant": TENANT, "issuer_id": theirs.id })),
             ("get_credential", json!({ "credential_id": theirs.id })),
             ("list_audit_events", json!({ "tenant": "globex" })),
         ] {
@@ -376,6 +378,11 @@ fn what_describe_shows_is_what_is_taken_and_answered() {
         assert_eq!(violation(&method("create_link")["output"], &linked, "create_link"), None);
         assert_eq!((&linked["status"], &linked["replayed"]), (&json!("active"), &json!(false)));
         let session = raised(&host, &store.operator_token).await;
+        let line = format!(
+            "issuer add --tenant {TENANT} --iss https://id.example --jwks-url https://id.example/keys --alg ES256"
+        );
+        let line = format!("{line} --aud gateway --app {APP} --user-claim sub --output json");
+        let trusted: Value = serde_json::from_str(&store.ok(&line.split(' ').collect::<Vec<_>>())).unwrap();
         for (name, payload) in [
             ("health", json!({})),
             ("get_metrics", json!({})),
@@ -389,6 +396,8 @@ fn what_describe_shows_is_what_is_taken_and_answered() {
             ("list_credentials", json!({ "tenant": TENANT, "user_id": USER })),
             ("get_credential", by_id.clone()),
             ("list_links", json!({ "tenant": TENANT, "issuer": "https://id.example", "subject": "3f1c" })),
+            ("list_issuers", json!({ "tenant": TENANT })),
+            ("get_issuer", json!({ "tenant": TENANT, "issuer_id": trusted["issuer_id"] })),
             ("delete_link", json!({ "tenant": TENANT, "link_id": linked["link_id"] })),
             ("issue_credential", issue(TENANT, OTHER_APP, USER)),
             ("update_credential", json!({ "credential_id": first.id, "expires_in_seconds": 3600 })),

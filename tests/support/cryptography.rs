@@ -1,8 +1,11 @@
 //! Every use of cryptography, and how each would be replaced (control F4). `docs/CRYPTOGRAPHY.md` is made from this table;
 //! numbers come from the code's own constants, and `tests/generated.rs` compares both with the sources.
 
+use latchkey::domain::algorithm::Algorithm;
 use latchkey::domain::imported::HmacKeyId;
 use latchkey::domain::key_format::{CHECK_LEN, SECRET_LEN};
+use latchkey::jwt::jwk::MIN_SECRET_BITS;
+use latchkey::jwt::rsa::{MAX_BITS, MIN_BITS};
 use latchkey::verify::argon::{Cost, DEFAULT_COST, MAX_COST};
 use latchkey::verify::imported::HmacKey;
 use latchkey::verify::subject::KEY_LEN;
@@ -54,6 +57,7 @@ pub const CRATES: &[&str] = &[
     "crc32fast",
     "getrandom",
     "hmac",
+    "jsonwebtoken",
     "pbkdf2",
     "rcgen",
     "region",
@@ -65,6 +69,7 @@ pub const CRATES: &[&str] = &[
     "subtle",
     "tokio_rustls",
     "webpki",
+    "webpki_roots",
     "zeroize",
 ];
 
@@ -104,6 +109,9 @@ const SUBJECT_REPLACEMENT: &str = "A subject is kept nowhere, so that no row can
 const ISSUER_REPLACEMENT: &str = "All that is sealed is in the row: a successor is another domain version, by which each row is sealed anew from what it \
      says, while the old one is still believed.";
 
+const TOKEN_REPLACEMENT: &str = "Tokens live for minutes: a successor is another domain version, by which keys' rows are sealed anew and tokens from \
+     their next issue on, while the old one is still believed for a day.";
+
 /// The suites and groups of the one TLS provider, in its order.
 fn tls() -> String {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
@@ -115,7 +123,10 @@ fn tls() -> String {
 
 /// The whole inventory.
 pub fn inventory() -> Vec<Use> {
-    [kept(), linked(), imported(), cached(), recorded(), carried(), released(), held()].into_iter().flatten().collect()
+    [kept(), linked(), signed(), imported(), tokens(), cached(), recorded(), carried(), released(), held()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// What is stored of a secret.
@@ -226,6 +237,12 @@ fn linked() -> Vec<Use> {
             ISSUER_REPLACEMENT,
         ),
         use_of(
+            "MACs over the rows of our own tokens, and of the public halves of the keys that sign them",
+            "HMAC-SHA-256 over every asserted field",
+            &["latchkey token v1", "latchkey token row v1", "latchkey signing key v1", "latchkey signing key row v1"],
+            TOKEN_REPLACEMENT,
+        ),
+        use_of(
             "The public name of the key of subject hashes",
             "HMAC-SHA-256 over nothing, its first 16 bytes",
             &["latchkey subject key fingerprint v1"],
@@ -238,6 +255,35 @@ fn linked() -> Vec<Use> {
             "Kept for a week: after a change, a repeated request is refused as another one.",
         ),
     ]
+}
+
+/// Our own tokens.
+fn signed() -> Vec<Use> {
+    let signer = Use {
+        purpose: "Our own tokens: their signature",
+        algorithm: "Ed25519 (RFC 8032, RFC 8037), or ECDSA on P-256 with SHA-256 (FIPS 186-5)".to_owned(),
+        key: "a private key of its own, made by the library, PKCS#8 in `token-KID.key`, mode 0600, beside the database or where \
+              `tokens.key_dir` says, never in the database; KID is the SHA-256 thumbprint of its public half (RFC 7638). Read \
+              when something is signed, then dropped"
+            .to_owned(),
+        domains: &[],
+        crates: &["aws_lc_rs", "sha2"],
+        files: &["src/issue/keys.rs"],
+        quantum: Quantum::FallsLater,
+        migration: "`latchkey token rotate-key --alg …` makes a key of another algorithm; the old one is believed until its last \
+                    tokens have ended, a day at most.",
+    };
+    let row = Use {
+        purpose: "Our own tokens: what the row of one is found by, and what is kept of all that it says",
+        algorithm: "SHA-256 over the issuer and the `jti`, 128 random bits; over the payload".to_owned(),
+        key: "none".to_owned(),
+        domains: &["latchkey token id v1"],
+        crates: &["sha2"],
+        files: &["src/domain/token.rs"],
+        quantum: Quantum::Holds,
+        migration: TOKEN_REPLACEMENT,
+    };
+    vec![signer, row]
 }
 
 /// Keys that other systems made.
@@ -348,6 +394,36 @@ fn cached() -> Vec<Use> {
     ]
 }
 
+/// Tokens that others sign.
+fn tokens() -> Vec<Use> {
+    let names = Algorithm::ALL.iter().map(|algorithm| algorithm.as_str()).collect::<Vec<_>>().join(", ");
+    vec![
+        Use {
+            purpose: "JWTs of trusted issuers: whether a key of the issuer signed it",
+            algorithm: format!("{names} (RFC 7518, RFC 8037), of them those that the issuer's record allows"),
+            key: format!(
+                "the issuer's: RSA of {MIN_BITS} to {MAX_BITS} bits, P-256, P-384, Ed25519, or a secret of {MIN_SECRET_BITS} bits and \
+                 as long as the hash. Public keys from its JWK set, a secret from a file of its own, never in the database"
+            ),
+            domains: &[],
+            crates: &["aws_lc_rs", "jsonwebtoken"],
+            files: &["src/jwt/jwk.rs", "src/jwt/keys.rs", "src/jwt/signature.rs"],
+            quantum: Quantum::FallsLater,
+            migration: "A token lives for minutes. As soon as providers sign with ML-DSA (FIPS 204) and the library verifies it, it is one more algorithm that a record may allow.",
+        },
+        Use {
+            purpose: "By what an issuer's key is told from others (RFC 7638)",
+            algorithm: "SHA-256".to_owned(),
+            key: "none".to_owned(),
+            domains: &[],
+            crates: &["sha2"],
+            files: &["src/jwt/keys.rs"],
+            quantum: Quantum::Holds,
+            migration: "Nothing is stored: another algorithm holds from the next start.",
+        },
+    ]
+}
+
 /// Logs that show what was done to them.
 fn recorded() -> Vec<Use> {
     vec![
@@ -438,8 +514,8 @@ fn carried() -> Vec<Use> {
                 .to_owned(),
             key: "the operator's; in the files that the configuration names, read at the start and when they change".to_owned(),
             domains: &[],
-            crates: &["rustls", "rustls_pki_types", "sha2", "webpki"],
-            files: &["src/transport/tls_files.rs"],
+            crates: &["rustls", "rustls_pki_types", "sha2", "tokio_rustls", "webpki"],
+            files: &["src/transport/http/mod.rs", "src/transport/tls_files.rs"],
             quantum: Quantum::Falls,
             migration: "Key exchange as above: the library's, and the first to go, since this wire may be recorded. Certificates are replaced by \
                         the operator; an operator's new key is one change of its row.",
@@ -453,6 +529,17 @@ fn carried() -> Vec<Use> {
             files: &["src/cli/operators.rs", "src/cli/remote.rs"],
             quantum: Quantum::Falls,
             migration: "Key exchange as above.",
+        },
+        Use {
+            purpose: "Fetching the public keys of outside issuers",
+            algorithm: "as above; certificates of any kind that rustls verifies, for the host's name".to_owned(),
+            key: "none of ours; authorities are Mozilla's list, compiled in, and those of `jwks.ca_file`".to_owned(),
+            domains: &[],
+            crates: &["rustls", "tokio_rustls", "webpki_roots"],
+            files: &["src/jwks/fault.rs", "src/jwks/outbound.rs", "src/jwks/tls.rs"],
+            quantum: Quantum::FallsLater,
+            migration: "What is fetched is public: a recording is worth nothing, a forged certificate is. Authorities follow with the \
+                        library's list at each release, signatures when rustls verifies ML-DSA in certificates.",
         },
     ]
 }
@@ -509,22 +596,34 @@ fn held() -> Vec<Use> {
                 "src/cli/demo/stage.rs",
                 "src/cli/demo/story.rs",
                 "src/cli/init.rs",
+                "src/cli/issuers/args.rs",
                 "src/cli/keys.rs",
                 "src/cli/lifecycle.rs",
                 "src/cli/operators.rs",
                 "src/cli/remote.rs",
+                "src/cli/tokens.rs",
                 "src/config/env.rs",
                 "src/domain/key_format.rs",
+                "src/issue/keys.rs",
+                "src/issue/token.rs",
+                "src/jwt/keys.rs",
                 "src/secret.rs",
                 "src/transport/admin/pages/mod.rs",
                 "src/transport/admin/pages/output.rs",
                 "src/transport/admin/pages/payload.rs",
                 "src/transport/admin/pages/session.rs",
                 "src/transport/admin/pages/table.rs",
+                "src/transport/http/oauth.rs",
+                "src/transport/oauth/answer.rs",
+                "src/transport/oauth/client.rs",
+                "src/transport/oauth/form.rs",
+                "src/transport/oauth/mod.rs",
                 "src/transport/plugin/call.rs",
+                "src/transport/plugin/endpoints.rs",
                 "src/transport/plugin/pre_auth.rs",
                 "src/verify/argon.rs",
                 "src/verify/imported.rs",
+                "src/verify/issuer_secret.rs",
                 "src/verify/pepper.rs",
                 "src/verify/pool.rs",
                 "src/verify/pool/job.rs",

@@ -39,10 +39,11 @@ pub fn violation(schema: &Value, value: &Value, at: &str) -> Option<String> {
                 let rules = rule.as_object().unwrap();
                 fields.iter().find_map(|(name, value)| violation(rules.get(name)?, value, &format!("{at}.{name}")))
             }),
-            "required" => {
+            // Of objects alone: what may be null has no members then.
+            "required" => value.as_object().and_then(|_| {
                 let missing = |name: &&Value| value.get(name.as_str().unwrap()).is_none();
                 rule.as_array().unwrap().iter().find(missing).map(|name| format!("{at}: {name} is missing"))
-            }
+            }),
             "additionalProperties" => value.as_object().and_then(|fields| {
                 let known = schema.get("properties").and_then(Value::as_object);
                 let mut others =

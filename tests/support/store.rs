@@ -179,6 +179,24 @@ impl TestStore {
         key
     }
 
+    /// Issues a short-lived token of a credential.
+    pub fn token(&self, credential: &str) -> String {
+        let args = ["token", "issue", "--credential", credential, "--output", "json"];
+        self.token_of(&serde_json::from_str(&self.ok(&args)).expect("the token is printed as JSON"))
+    }
+
+    /// The token that a command printed. Its signature is looked for everywhere, and its id, of which the store has a hash.
+    pub fn token_of(&self, answer: &Value) -> String {
+        use base64::Engine as _;
+        let token = answer["token"].as_str().expect("token is printed").to_owned();
+        let parts: Vec<&str> = token.split('.').collect();
+        let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(parts[1]).unwrap();
+        let claims: Value = serde_json::from_slice(&claims).unwrap();
+        self.canaries.add("a token's signature", parts[2]);
+        self.canaries.add("a token's id", claims["jti"].as_str().unwrap());
+        token
+    }
+
     pub fn revoke(&self, key: &Key) {
         self.ok(&["key", "revoke", &key.id, "--reason", "key_compromise"]);
     }

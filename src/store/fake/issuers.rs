@@ -3,7 +3,8 @@
 use super::{FakeStore, Rows, page};
 use crate::domain::{AuditEvent, Generation, Issuer, IssuerId, Position, Subject, TenantId};
 use crate::store::{
-    At, IssuerPlace, Issuers, KeptKeys, MOST_ISSUERS, MOST_OF_ISS, Page, Record, StoreError, StoreResult,
+    At, IssuerPlace, Issuers, KeptKeys, MOST_ISSUERS, MOST_OF_ISS, OTHERS_ISS, Page, Record, Sharing, StoreError,
+    StoreResult,
 };
 
 impl FakeStore {
@@ -27,6 +28,13 @@ impl Rows {
         Ok(())
     }
 
+    /// That no other tenant has its `iss`, where it may not be shared.
+    fn check_sharing(&self, issuer: &Issuer, sharing: Sharing) -> StoreResult<()> {
+        let is_others = |row: &Issuer| row.rules.iss == issuer.rules.iss && row.tenant != issuer.tenant;
+        let refused = sharing == Sharing::Refused && self.issuers.values().any(is_others);
+        if refused { Err(StoreError::Exists { what: OTHERS_ISS }) } else { Ok(()) }
+    }
+
     /// That no other row has the issuer with one of these audiences.
     fn check_audiences(&self, issuer: &Issuer) -> StoreResult<()> {
         let shares = |row: &Issuer| {
@@ -41,13 +49,21 @@ impl Rows {
     }
 }
 
+impl FakeStore {
+    fn with_namesakes(&self, issuer: &Issuer) -> StoreResult<Vec<Subject>> {
+        let others = self.by_iss(&issuer.rules.iss)?.row.into_iter().map(|row| Subject::Issuer(row.id));
+        Ok(others.filter(|subject| *subject != Subject::Issuer(issuer.id)).chain(subjects(issuer.id)).collect())
+    }
+}
+
 fn subjects(id: IssuerId) -> [Subject; 2] {
     [Subject::Issuer(id), Subject::Issuers]
 }
 
 impl Issuers for FakeStore {
-    fn add(&self, issuer: &Issuer, record: Record) -> StoreResult<()> {
-        self.commit(record, &subjects(issuer.id), |rows| {
+    fn add(&self, issuer: &Issuer, sharing: Sharing, record: Record) -> StoreResult<()> {
+        self.commit(record, &self.with_namesakes(issuer)?, |rows| {
+            rows.check_sharing(issuer, sharing)?;
             rows.check_named(issuer)?;
             if !rows.tenants.values().any(|tenant| tenant.id == issuer.tenant) {
                 return Err(StoreError::Missing { what: "tenant" });
@@ -81,8 +97,9 @@ impl Issuers for FakeStore {
     fn all(&self) -> StoreResult<Vec<Issuer>> {
         self.read(|rows| rows.issuers.values().cloned().collect())
     }
-    fn update(&self, issuer: &Issuer, expected: Generation, event: AuditEvent) -> StoreResult<()> {
-        self.commit(event, &subjects(issuer.id), |rows| {
+    fn update(&self, issuer: &Issuer, expected: Generation, sharing: Sharing, event: AuditEvent) -> StoreResult<()> {
+        self.commit(event, &self.with_namesakes(issuer)?, |rows| {
+            rows.check_sharing(issuer, sharing)?;
             let is_it = |row: &Issuer| {
                 (row.id, row.tenant, &row.rules.iss) == (issuer.id, issuer.tenant, &issuer.rules.iss)
                     && row.generation == expected
@@ -102,10 +119,16 @@ impl Issuers for FakeStore {
         })
     }
     fn remove(&self, tenant: TenantId, id: IssuerId, event: AuditEvent) -> StoreResult<()> {
-        self.commit(event, &subjects(id), |rows| {
+        let [issuer, issuers] = subjects(id);
+        self.commit(event, &[issuer, issuers, Subject::Links], |rows| {
             let place = rows.issuers.values().find(|row| row.id == id && row.tenant == tenant);
             let place = place.map(|row| (row.created_at_ms, row.id)).ok_or(StoreError::Missing { what: "issuer" })?;
-            rows.issuers.remove(&place);
+            if let Some(gone) = rows.issuers.remove(&place) {
+                let named = |row: &Issuer| row.tenant == tenant && row.rules.iss == gone.rules.iss;
+                if !rows.issuers.values().any(named) {
+                    rows.links.retain(|_, link| link.tenant != tenant || link.issuer != gone.rules.iss);
+                }
+            }
             rows.issuer_keys.remove(&id);
             Ok(())
         })
@@ -116,7 +139,8 @@ impl Issuers for FakeStore {
     fn keep_keys(&self, id: IssuerId, keys: &KeptKeys) -> StoreResult<()> {
         self.check_writes()?;
         let mut rows = self.rows();
-        if rows.issuers.values().any(|row| row.id == id) {
+        let newer = rows.issuer_keys.get(&id).is_some_and(|kept| kept.fetched_at_ms > keys.fetched_at_ms);
+        if rows.issuers.values().any(|row| row.id == id) && !newer {
             rows.issuer_keys.insert(id, keys.clone());
         }
         Ok(())

@@ -3,7 +3,7 @@
 use crate::store::sqlite::SqliteStore;
 use crate::store::{
     Apps, Audit, Credentials, Feed, HostCopy, Imports, Issuers, Links, Operators, Peppers, Requests, Store, Tenants,
-    Users,
+    Tokens, Users,
 };
 
 impl Store for SqliteStore {
@@ -20,6 +20,9 @@ impl Store for SqliteStore {
         self
     }
     fn issuers(&self) -> &dyn Issuers {
+        self
+    }
+    fn tokens(&self) -> &dyn Tokens {
         self
     }
     fn credentials(&self) -> &dyn Credentials {

@@ -11,7 +11,7 @@ use crate::domain::{
     TenantId, UserId, Verifier,
 };
 use crate::store::sqlite::rows::{app_id, convert_text, json, prehash, to_json, unreadable, user_id, verifier};
-use crate::store::sqlite::{SqliteStore, directory, linked, peppers, store_error};
+use crate::store::sqlite::{Shared, SqliteStore, directory, linked, peppers, store_error, tokens};
 use crate::store::{At, Credentials, LinkedRows, Page, Record, Room, StoreError, StoreResult};
 
 macro_rules! columns {
@@ -225,7 +225,7 @@ pub(super) fn under_pepper(
 }
 
 /// Replaces what may change of a credential, where its generation is `expected`.
-fn replace(
+pub(super) fn replace(
     transaction: &Transaction<'_>,
     c: &Credential,
     expected: Generation,
@@ -264,6 +264,23 @@ fn replace(
     write_verifier(transaction, c).map_err(failed())
 }
 
+/// For the answer path. One statement is one snapshot.
+pub(super) fn look_up(
+    connection: &Connection,
+    shared: &Shared,
+    id: CredentialId,
+) -> rusqlite::Result<At<Option<Credential>>> {
+    shared.reads.fetch_add(1, Ordering::Relaxed);
+    let mut statement = connection.prepare_cached(LOOK_UP)?;
+    let mut rows = statement.query(params![id.as_bytes(), shared.other_row(id)])?;
+    let Some(row) = rows.next()? else { return Ok(At { position: Position(0), row: None }) };
+    let position = row.get::<_, Option<i64>>(POSITION)?.unwrap_or(0);
+    let present: bool = row.get(PRESENT)?;
+    shared.rows.fetch_max(row.get::<_, Option<i64>>(ROW_ID)?.unwrap_or(0), Ordering::Relaxed);
+    let credential = if present { Some(from_row(row)?) } else { None };
+    Ok(At { position: Position(u64::try_from(position).unwrap_or(0)), row: credential })
+}
+
 impl Credentials for SqliteStore {
     fn issue(&self, credential: &Credential, record: Record) -> StoreResult<()> {
         const OPERATION: &str = "issue a credential";
@@ -274,18 +291,7 @@ impl Credentials for SqliteStore {
     }
 
     fn look_up(&self, id: CredentialId) -> StoreResult<At<Option<Credential>>> {
-        self.shared.reads.fetch_add(1, Ordering::Relaxed);
-        self.read("look a credential up", |connection| {
-            // One statement is one snapshot.
-            let mut statement = connection.prepare_cached(LOOK_UP)?;
-            let mut rows = statement.query(params![id.as_bytes(), self.shared.other_row(id)])?;
-            let Some(row) = rows.next()? else { return Ok(At { position: Position(0), row: None }) };
-            let position = row.get::<_, Option<i64>>(POSITION)?.unwrap_or(0);
-            let present: bool = row.get(PRESENT)?;
-            self.shared.rows.fetch_max(row.get::<_, Option<i64>>(ROW_ID)?.unwrap_or(0), Ordering::Relaxed);
-            let credential = if present { Some(from_row(row)?) } else { None };
-            Ok(At { position: Position(u64::try_from(position).unwrap_or(0)), row: credential })
-        })
+        self.read("look a credential up", |connection| look_up(connection, &self.shared, id))
     }
 
     fn linked(&self, tenant: TenantId, app: AppId, user: UserId) -> StoreResult<At<LinkedRows>> {
@@ -337,9 +343,11 @@ impl Credentials for SqliteStore {
 
     fn update(&self, credential: &Credential, expected: Generation, event: AuditEvent) -> StoreResult<()> {
         const OPERATION: &str = "change a credential";
-        let c = credential.clone();
+        let (c, at_ms) = (credential.clone(), event.at_ms);
         self.writer.commit(OPERATION, event, vec![Subject::Credential(credential.id)], move |transaction| {
-            replace(transaction, &c, expected, OPERATION)
+            replace(transaction, &c, expected, OPERATION)?;
+            // What lives out a grace is of another generation anyway: that it was changed since must be written on it.
+            if c.replaced.is_some() { tokens::revoke_of(transaction, c.id, None, at_ms, OPERATION) } else { Ok(()) }
         })
     }
 
@@ -347,8 +355,11 @@ impl Credentials for SqliteStore {
         const OPERATION: &str = "rotate a credential";
         let (new, old, realm, room) = (new.clone(), old.clone(), self.shared.realm.clone(), record.room);
         let subjects = vec![Subject::Credential(old.id), Subject::Credential(new.id)];
+        let at_ms = record.event.at_ms;
         self.writer.commit(OPERATION, record, subjects, move |transaction| {
             replace(transaction, &old, expected, OPERATION)?;
+            // The others live out the grace: these were ended by a change before, and stay so.
+            tokens::revoke_of(transaction, old.id, Some(expected), at_ms, OPERATION)?;
             insert(transaction, &realm, &new, room, OPERATION)
         })
     }

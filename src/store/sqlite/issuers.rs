@@ -10,7 +10,8 @@ use crate::domain::{Algorithm, AppId, AuditEvent, Generation, Issuer, IssuerId, 
 use crate::store::sqlite::rows::{convert_text, to_json, unreadable};
 use crate::store::sqlite::{SqliteStore, directory, feed, reader, store_error};
 use crate::store::{
-    At, IssuerPlace, Issuers, KeptKeys, MOST_ISSUERS, MOST_OF_ISS, Page, Record, StoreError, StoreResult,
+    At, IssuerPlace, Issuers, KeptKeys, MOST_ISSUERS, MOST_OF_ISS, OTHERS_ISS, Page, Record, Sharing, StoreError,
+    StoreResult,
 };
 
 const COLUMNS: &str = "id, tenant_id, iss, audiences, algorithms, types, leeway_s, max_age_s, required, keys_kind, keys, \
@@ -223,12 +224,34 @@ fn subjects(id: IssuerId) -> Vec<Subject> {
     vec![Subject::Issuer(id), Subject::Issuers]
 }
 
+/// That no other tenant has its `iss`, where it may not be shared.
+fn check_sharing(
+    transaction: &Transaction<'_>,
+    issuer: &Issuer,
+    sharing: Sharing,
+) -> rusqlite::Result<StoreResult<()>> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM issuers WHERE iss = ?1 AND tenant_id <> ?2)";
+    let others = || transaction.query_row(sql, params![issuer.rules.iss, issuer.tenant.as_bytes()], |row| row.get(0));
+    let refused = sharing == Sharing::Refused && others()?;
+    Ok(if refused { Err(StoreError::Exists { what: OTHERS_ISS }) } else { Ok(()) })
+}
+
+/// Where an issuer is added or gets another audience, a token of another of its `iss` may be no one's alone any more. Read
+/// where it is written, so that two who are added at once are told of each other.
+fn with_namesakes(transaction: &Transaction<'_>, issuer: &Issuer) -> rusqlite::Result<Vec<Subject>> {
+    let mut others = transaction.prepare_cached("SELECT id FROM issuers WHERE iss = ?1 AND id <> ?2")?;
+    let subject = |row: &Row<'_>| row.get(0).map(|id| Subject::Issuer(IssuerId::from_bytes(id)));
+    let others = others.query_map(params![issuer.rules.iss, issuer.id.as_bytes()], subject)?;
+    others.chain(subjects(issuer.id).into_iter().map(Ok)).collect()
+}
+
 impl Issuers for SqliteStore {
-    fn add(&self, issuer: &Issuer, record: Record) -> StoreResult<()> {
+    fn add(&self, issuer: &Issuer, sharing: Sharing, record: Record) -> StoreResult<()> {
         const OPERATION: &str = "add an issuer";
         let (row, realm) = (issuer.clone(), self.shared.realm.clone());
-        self.writer.commit(OPERATION, record, subjects(issuer.id), move |transaction| {
+        self.writer.commit_and_tell(OPERATION, record, move |transaction| {
             let failed = || store_error(OPERATION, "issuer");
+            check_sharing(transaction, &row, sharing).map_err(failed())??;
             check_named(transaction, &realm, &row).map_err(failed())??;
             check_room(transaction, &row).map_err(failed())??;
             let sql = "INSERT INTO issuers (id, tenant_id, iss, audiences, algorithms, types, leeway_s, max_age_s, required, \
@@ -239,7 +262,8 @@ impl Issuers for SqliteStore {
             values.push(Box::new(row.created_by.clone()));
             values.push(Box::new(row.created_at_ms));
             transaction.execute(sql, params_from_iter(values)).map_err(failed())?;
-            write_audiences(transaction, &row).map_err(failed())
+            write_audiences(transaction, &row).map_err(failed())?;
+            with_namesakes(transaction, &row).map_err(failed())
         })
     }
 
@@ -271,11 +295,12 @@ impl Issuers for SqliteStore {
         self.read("read all issuers", |connection| select(connection, "", &[]))
     }
 
-    fn update(&self, issuer: &Issuer, expected: Generation, event: AuditEvent) -> StoreResult<()> {
+    fn update(&self, issuer: &Issuer, expected: Generation, sharing: Sharing, event: AuditEvent) -> StoreResult<()> {
         const OPERATION: &str = "change an issuer";
         let row = issuer.clone();
-        self.writer.commit(OPERATION, event, subjects(issuer.id), move |transaction| {
+        self.writer.commit_and_tell(OPERATION, event, move |transaction| {
             let failed = || store_error(OPERATION, "issuer");
+            check_sharing(transaction, &row, sharing).map_err(failed())??;
             let (kind, text) = (row.keys.kind(), keys_text(&row.keys));
             transaction
                 .execute(
@@ -291,20 +316,28 @@ impl Issuers for SqliteStore {
             let mut values = values(&row);
             values.push(Box::new(expected.0));
             match transaction.execute(sql, params_from_iter(values)).map_err(failed())? {
-                1 => write_audiences(transaction, &row).map_err(failed()),
-                _ => Err(StoreError::Conflict { what: "issuer" }),
+                1 => write_audiences(transaction, &row).map_err(failed())?,
+                _ => return Err(StoreError::Conflict { what: "issuer" }),
             }
+            with_namesakes(transaction, &row).map_err(failed())
         })
     }
 
     fn remove(&self, tenant: TenantId, id: IssuerId, event: AuditEvent) -> StoreResult<()> {
         const OPERATION: &str = "remove an issuer";
-        self.writer.commit(OPERATION, event, subjects(id), move |transaction| {
+        let subjects = subjects(id).into_iter().chain([Subject::Links]).collect();
+        self.writer.commit(OPERATION, event, subjects, move |transaction| {
             let failed = || store_error(OPERATION, "issuer");
             let its = "WHERE issuer_id = (SELECT id FROM issuers WHERE id = ?1 AND tenant_id = ?2)";
-            for sql in [format!("DELETE FROM issuer_keys {its}"), format!("DELETE FROM issuer_audiences {its}")] {
+            for table in ["issuer_keys", "issuer_audiences"] {
+                let sql = format!("DELETE FROM {table} {its}");
                 transaction.execute(&sql, params![id.as_bytes(), tenant.as_bytes()]).map_err(failed())?;
             }
+            // Whom it said they were nobody vouches for any more, unless another row of the tenant has its name.
+            let sql = "DELETE FROM links WHERE tenant_id = ?2 AND issuer IN \
+                       (SELECT iss FROM issuers WHERE id = ?1 AND tenant_id = ?2) AND NOT EXISTS \
+                       (SELECT 1 FROM issuers AS o WHERE o.tenant_id = ?2 AND o.iss = links.issuer AND o.id <> ?1)";
+            transaction.execute(sql, params![id.as_bytes(), tenant.as_bytes()]).map_err(failed())?;
             let sql = "DELETE FROM issuers WHERE id = ?1 AND tenant_id = ?2";
             match transaction.execute(sql, params![id.as_bytes(), tenant.as_bytes()]).map_err(failed())? {
                 1 => Ok(()),
@@ -328,7 +361,8 @@ impl Issuers for SqliteStore {
             transaction
                 .execute(
                     "INSERT OR REPLACE INTO issuer_keys (issuer_id, jwks, fetched_at_ms, mac) \
-                     SELECT id, ?2, ?3, ?4 FROM issuers WHERE id = ?1",
+                     SELECT id, ?2, ?3, ?4 FROM issuers WHERE id = ?1 AND NOT EXISTS \
+                     (SELECT 1 FROM issuer_keys WHERE issuer_id = ?1 AND fetched_at_ms > ?3)",
                     params![id.as_bytes(), keys.jwks, keys.fetched_at_ms, keys.mac],
                 )
                 .map(drop)

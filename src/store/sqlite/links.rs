@@ -1,10 +1,10 @@
 //! Links, and the name of the key that they are under.
 
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use crate::domain::{
-    AuditEvent, Generation, Link, LinkId, PepperFingerprint, Position, Subject, SubjectHash, SubjectKeyFingerprint,
-    TenantId,
+    AuditEvent, Generation, IssuerId, Link, LinkId, PepperFingerprint, Position, Subject, SubjectHash,
+    SubjectKeyFingerprint, TenantId,
 };
 use crate::store::sqlite::credentials::check_owners;
 use crate::store::sqlite::rows::{app_id, user_id};
@@ -42,6 +42,57 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Link> {
     })
 }
 
+/// That a subject was linked at its first use, and when.
+pub type FirstUsed = (IssuerId, SubjectHash, i64);
+
+impl SqliteStore {
+    /// Who was linked at their first use; as many as the rules permitted.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn first_uses(&self) -> StoreResult<Vec<FirstUsed>> {
+        self.read("read who was linked at a first use", |connection| {
+            let mut statement = connection.prepare("SELECT issuer_id, subject_hash, at_ms FROM first_uses")?;
+            let row = |row: &Row<'_>| Ok((IssuerId::from_bytes(row.get(0)?), SubjectHash(row.get(1)?), row.get(2)?));
+            statement.query_map([], row)?.collect()
+        })
+    }
+
+    /// Takes over that they were, for a restore: none of them is linked by the rule again.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn add_first_uses(&self, used: Vec<FirstUsed>) -> StoreResult<()> {
+        const OPERATION: &str = "take over who was linked at a first use";
+        self.writer.commit_unrecorded(OPERATION, move |transaction| {
+            let sql = "INSERT OR IGNORE INTO first_uses (issuer_id, subject_hash, at_ms) VALUES (?1, ?2, ?3)";
+            let mut statement = transaction.prepare(sql).map_err(store_error(OPERATION, "link"))?;
+            for (issuer, subject, at_ms) in used {
+                let values = params![issuer.as_bytes(), subject.0, at_ms];
+                statement.execute(values).map_err(store_error(OPERATION, "link"))?;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn insert(transaction: &Transaction<'_>, realm: &str, l: &Link, operation: &'static str) -> StoreResult<()> {
+    check_owners(transaction, realm, (l.tenant, l.app, l.user), operation)?;
+    let sql = format!("INSERT INTO links ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
+    let values = params![
+        l.id.as_bytes(),
+        l.tenant.as_bytes(),
+        l.issuer,
+        l.subject.0,
+        l.app.get(),
+        l.user.get(),
+        l.generation.0,
+        l.mac,
+        l.created_at_ms
+    ];
+    transaction.execute(&sql, values).map(drop).map_err(store_error(operation, "link"))
+}
+
 impl Links for SqliteStore {
     fn key(&self) -> StoreResult<Option<SubjectKeyFingerprint>> {
         self.read("read which key of subject hashes there is", |connection| {
@@ -71,20 +122,38 @@ impl Links for SqliteStore {
         const OPERATION: &str = "add a link";
         let (l, realm) = (link.clone(), self.shared.realm.clone());
         self.writer.commit(OPERATION, record, vec![Subject::Link(link.id), Subject::Links], move |transaction| {
-            check_owners(transaction, &realm, (l.tenant, l.app, l.user), OPERATION)?;
-            let sql = format!("INSERT INTO links ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
-            let values = params![
-                l.id.as_bytes(),
-                l.tenant.as_bytes(),
-                l.issuer,
-                l.subject.0,
-                l.app.get(),
-                l.user.get(),
-                l.generation.0,
-                l.mac,
-                l.created_at_ms
-            ];
-            transaction.execute(&sql, values).map(drop).map_err(store_error(OPERATION, "link"))
+            insert(transaction, &realm, &l, OPERATION)
+        })
+    }
+
+    fn add_first(&self, link: &Link, issuer: (IssuerId, Generation), cap: u32, event: AuditEvent) -> StoreResult<()> {
+        const OPERATION: &str = "add a link at a first use";
+        let (l, realm, (id, generation)) = (link.clone(), self.shared.realm.clone(), issuer);
+        self.writer.commit(OPERATION, event, vec![Subject::Link(link.id), Subject::Links], move |transaction| {
+            let failed = store_error(OPERATION, "issuer");
+            let sql = "SELECT (SELECT count(*) FROM first_uses WHERE issuer_id = ?1) FROM issuers WHERE id = ?1 AND \
+                       generation = ?2 AND active = 1";
+            let read = |row: &Row<'_>| row.get::<_, u32>(0);
+            let made =
+                transaction.query_row(sql, params![id.as_bytes(), generation.0], read).optional().map_err(failed)?;
+            match made {
+                None => return Err(StoreError::Conflict { what: "issuer" }),
+                Some(made) if made >= cap => return Err(StoreError::Full { what: "links made at a first use" }),
+                Some(_) => {}
+            }
+            let sql = "INSERT INTO first_uses (subject_hash, issuer_id, at_ms) VALUES (?1, ?2, ?3)";
+            let values = params![l.subject.0, id.as_bytes(), l.created_at_ms];
+            transaction.execute(sql, values).map_err(store_error(OPERATION, "link"))?;
+            insert(transaction, &realm, &l, OPERATION)
+        })
+    }
+
+    fn may_be_first(&self, issuer: IssuerId, subject: SubjectHash, cap: u32) -> StoreResult<bool> {
+        self.read("look for a first use", |connection| {
+            let sql = "SELECT (SELECT count(*) FROM first_uses WHERE issuer_id = ?1) < ?3 \
+                       AND NOT EXISTS (SELECT 1 FROM first_uses WHERE subject_hash = ?2)";
+            let mut statement = connection.prepare_cached(sql)?;
+            statement.query_row(params![issuer.as_bytes(), subject.0, cap], |row| row.get(0))
         })
     }
 

@@ -26,6 +26,8 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
     ("0018_create_links", include_str!("../../../migrations/sqlite/0018_create_links.sql")),
     ("0019_add_host_state", include_str!("../../../migrations/sqlite/0019_add_host_state.sql")),
     ("0020_create_issuers", include_str!("../../../migrations/sqlite/0020_create_issuers.sql")),
+    ("0021_create_tokens", include_str!("../../../migrations/sqlite/0021_create_tokens.sql")),
+    ("0022_create_first_uses", include_str!("../../../migrations/sqlite/0022_create_first_uses.sql")),
 ];
 
 /// Why a schema cannot be used.

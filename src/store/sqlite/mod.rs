@@ -30,6 +30,7 @@ mod requests;
 pub mod reserve;
 mod rows;
 mod tenants;
+mod tokens;
 mod trail;
 mod writer;
 

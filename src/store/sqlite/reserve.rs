@@ -39,7 +39,10 @@ impl Reserve {
     /// Gives it up for an act that takes back. Whether that made room.
     pub(super) fn release_for(&self, events: &[AuditEvent]) -> bool {
         let takes_back = events.iter().any(|event| {
-            matches!(event.action, Action::CredentialRevoked | Action::TenantSuspended | Action::IssuerRemoved)
+            matches!(
+                event.action,
+                Action::CredentialRevoked | Action::TenantSuspended | Action::IssuerRemoved | Action::TokenRevoked
+            )
         });
         takes_back && std::fs::remove_file(&self.0).is_ok()
     }

@@ -3,10 +3,10 @@
 use super::*;
 use crate::audit::chain;
 use crate::clock::{ManualClock, SystemClock, SystemEntropy};
-use crate::domain::{CredentialId, Generation, Subject};
-use crate::store::News;
-use crate::store::Store as _;
-use crate::store::suite::{ACME, app, credential, event, private_dir, tenant, user};
+use crate::domain::{CredentialId, Generation, IssuerId, Subject};
+use crate::store::suite::issuers::issuer;
+use crate::store::suite::{ACME, GLOBEX, app, credential, event, private_dir, tenant, user};
+use crate::store::{News, OTHERS_ISS, Sharing, Store as _};
 
 struct File {
     dir: tempfile::TempDir,
@@ -287,6 +287,45 @@ fn a_panic_in_a_mutation_takes_nothing_with_it() {
     let panicked = store.writer.commit("panic", event(), vec![Subject::Everything], |_| panic!("in the closure"));
     assert!(matches!(panicked, Err(StoreError::Failed { .. })));
     furnish(&store);
+}
+
+#[test]
+fn r16_issuers_of_one_iss_that_are_added_at_once_are_told_of_each_other_and_may_not_pass_each_other() {
+    let file = File::new();
+    let store = file.open();
+    furnish(&store);
+    store.tenants().create(&tenant(GLOBEX, "globex"), event().into()).unwrap();
+    let start = store.position().unwrap();
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let add = |tenant, id, sharing| {
+        let row = issuer(tenant, id, &id.to_string());
+        store.issuers().add(&row, sharing, event().into())
+    };
+    let refused = std::thread::scope(|scope| {
+        // Until both have looked and wait for the writer.
+        scope.spawn(|| {
+            store.writer.on_connection(move |_| {
+                begun.send(()).unwrap();
+                let _ = released.recv();
+            });
+        });
+        has_begun.recv().unwrap();
+        let shared = [1, 2].map(|id| scope.spawn(move || add(ACME, id, Sharing::Allowed)));
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let bound = scope.spawn(|| add(GLOBEX, 3, Sharing::Refused));
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        release.send(()).unwrap();
+        for added in shared {
+            added.join().unwrap().unwrap();
+        }
+        bound.join().unwrap()
+    });
+    assert!(matches!(refused, Err(StoreError::Exists { what: OTHERS_ISS })), "{refused:?}");
+    let News::Changes(changes) = store.feed().news(start).unwrap() else { panic!("there are news") };
+    let told: Vec<Subject> = changes.iter().map(|change| change.subject).collect();
+    let of = |id| told.iter().filter(|subject| **subject == Subject::Issuer(IssuerId::from_bytes([id; 16]))).count();
+    assert_eq!(of(1) + of(2), 3, "the second tells of the first: {told:?}");
 }
 
 #[test]

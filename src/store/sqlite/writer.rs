@@ -134,6 +134,22 @@ impl Writer {
         })
     }
 
+    /// The same where only the change itself shows whom it is about.
+    pub(super) fn commit_and_tell(
+        &self,
+        operation: &'static str,
+        record: impl Into<Record>,
+        change: impl FnOnce(&Transaction<'_>) -> StoreResult<Vec<Subject>> + Send + 'static,
+    ) -> StoreResult<()> {
+        let Record { event, once, room: _ } = record.into();
+        self.run(operation, move |state| {
+            state.commit_told(operation, std::slice::from_ref(&event), |transaction| {
+                once.map_or(Ok(()), |once| requests::take(transaction, &event, &once))?;
+                change(transaction)
+            })
+        })
+    }
+
     /// The same for thousands of rows at once, whose pages outgrow the usual cache and log.
     pub(super) fn commit_bulk(
         &self,
@@ -219,7 +235,6 @@ fn is_full(error: &StoreError) -> bool {
 }
 
 impl State {
-    /// Runs a mutation. One that takes back and finds the disk full gets the reserve, and is to be tried again.
     fn commit(
         &mut self,
         operation: &'static str,
@@ -227,7 +242,17 @@ impl State {
         subjects: &[Subject],
         change: impl FnOnce(&Transaction<'_>) -> StoreResult<()>,
     ) -> StoreResult<()> {
-        match self.commit_once(operation, events, subjects, change) {
+        self.commit_told(operation, events, |transaction| change(transaction).map(|()| subjects.to_vec()))
+    }
+
+    /// Runs a mutation. One that takes back and finds the disk full gets the reserve, and is to be tried again.
+    fn commit_told(
+        &mut self,
+        operation: &'static str,
+        events: &[AuditEvent],
+        change: impl FnOnce(&Transaction<'_>) -> StoreResult<Vec<Subject>>,
+    ) -> StoreResult<()> {
+        match self.commit_once(operation, events, change) {
             Err(error) if is_full(&error) && self.reserve.release_for(events) => {
                 tracing::error!("the disk is full: the reserve was given up so that something could be taken back");
                 Err(StoreError::Conflict { what: "space on the disk" })
@@ -240,17 +265,16 @@ impl State {
         &mut self,
         operation: &'static str,
         events: &[AuditEvent],
-        subjects: &[Subject],
-        change: impl FnOnce(&Transaction<'_>) -> StoreResult<()>,
+        change: impl FnOnce(&Transaction<'_>) -> StoreResult<Vec<Subject>>,
     ) -> StoreResult<()> {
         let failed = |source: rusqlite::Error| StoreError::Failed { operation, source: source.into() };
         let at_ms = self.shared.clock.wall_ms();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        change(&transaction)?;
+        let subjects = change(&transaction)?;
         for event in events {
             trail::append(&transaction, &self.epoch, event).map_err(failed)?;
         }
-        let changes = record_changes(&transaction, subjects, at_ms).map_err(failed)?;
+        let changes = record_changes(&transaction, &subjects, at_ms).map_err(failed)?;
         transaction.commit().map_err(failed)?;
         let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(listener) = listener

@@ -5,7 +5,8 @@ use prost_types::{FieldMask, Timestamp};
 use crate::admin::{AdminError, AdminResult};
 use crate::domain::hex;
 use crate::domain::{
-    AppId, CredentialId, Environment, Generation, LinkId, LlmGrants, LlmId, Role, TenantStatus, UserId,
+    AppId, CredentialId, Environment, Generation, IssuerId, LinkId, LlmGrants, LlmId, Role, TenantStatus, TokenId,
+    UserId,
 };
 use crate::pb::admin::v1 as pb;
 use crate::secret::{Kind, Secret};
@@ -37,6 +38,14 @@ pub(super) fn credential_id(id: &str) -> AdminResult<CredentialId> {
 
 pub(super) fn link_id(id: &str) -> AdminResult<LinkId> {
     id.parse().map_err(|error: crate::domain::ids::IdError| invalid("link_id", error.to_string()))
+}
+
+pub(super) fn issuer_id(id: &str) -> AdminResult<IssuerId> {
+    id.parse().map_err(|error: crate::domain::ids::IdError| invalid("issuer_id", error.to_string()))
+}
+
+pub(super) fn token_id(id: &str) -> AdminResult<TokenId> {
+    id.parse().map_err(|error: crate::domain::ids::IdError| invalid("token_id", error.to_string()))
 }
 
 pub(super) fn llm(grant: pb::LlmGrant) -> AdminResult<crate::domain::LlmGrant> {
@@ -228,6 +237,11 @@ pub(super) fn chooses(mask: Option<&FieldMask>, field: &str, given: bool) -> boo
 pub(super) struct Chosen(Vec<&'static str>);
 
 impl Chosen {
+    /// None at all.
+    pub(super) fn none() -> Self {
+        Self(Vec::new())
+    }
+
     /// Of these fields, each with whether it is given: those that the mask names, all for `*`, those that are given where
     /// there is no mask.
     pub(super) fn new(mask: Option<FieldMask>, fields: &[(&'static str, bool)]) -> AdminResult<Self> {

@@ -13,16 +13,21 @@ pub mod convert;
 mod credentials;
 mod door;
 mod explain;
+mod fetching;
 mod identify;
 mod import;
+pub mod issuers;
 mod links;
 pub mod listen;
 mod operators;
+mod own_tokens;
 mod page;
 pub mod pages;
 mod status;
 mod streams;
 mod tenants;
+pub mod token_views;
+mod tokens;
 mod urgent;
 mod users;
 pub mod views;
@@ -72,6 +77,7 @@ pub(super) struct Desk {
     /// Threads for calls, so that a flood of them takes neither memory nor those that what is urgent needs.
     calls: Arc<tokio::sync::Semaphore>,
     long_calls: Arc<tokio::sync::Semaphore>,
+    fetching: fetching::Fetching,
     urgent: urgent::Urgent,
 }
 
@@ -93,6 +99,11 @@ trait Asks: Message + Clone + Sync + 'static {
     fn request_id(&self) -> &str {
         ""
     }
+
+    /// The tenant for whom an outside server may be asked and waited for; none where nobody is.
+    fn asks_outside(&self) -> Option<&str> {
+        None
+    }
 }
 
 macro_rules! asks {
@@ -111,13 +122,16 @@ asks! {
         DeleteAppRequest CreateUserRequest UpdateUserRequest DeleteUserRequest IssueCredentialRequest
         UpdateCredentialRequest RotateCredentialRequest RevokeCredentialRequest CreateOperatorRequest
         RevokeOperatorRequest RotateAuditKeyRequest PruneAuditTrailRequest RunChecklistRequest ImportOptions
-        CreateLinkRequest DeleteLinkRequest;
+        CreateLinkRequest DeleteLinkRequest DeleteIssuerRequest
+        IssueTokenRequest RevokeTokenRequest RevokeCredentialTokensRequest
+        RotateSigningKeyRequest;
     without GetHealthRequest GetCallerRequest GetTenantRequest ListTenantsRequest GetAppRequest ListAppsRequest
         GetUserRequest ListUsersRequest GetCredentialRequest ListCredentialsRequest ExplainCredentialRequest
         TestCredentialRequest ExportCredentialsRequest GetOperatorRequest ListOperatorsRequest ListAuditEventsRequest
         StreamAuditEventsRequest VerifyAuditTrailRequest ExportAuditTrailRequest CreateAuditCheckpointRequest
         GetAuditPublicKeyRequest ListDecisionsRequest GetLinkRequest ListLinksRequest
-        ListUnclaimedAppsRequest
+        GetIssuerRequest ListIssuersRequest
+        ListUnclaimedAppsRequest ListTokensRequest InspectTokenRequest ListSigningKeysRequest
 }
 
 impl Desk {
@@ -135,7 +149,8 @@ impl AdminRpc {
     pub fn new(office: Arc<dyn Office>, peers: Peers) -> Self {
         let long_calls = Arc::new(tokio::sync::Semaphore::new(streams::LONG_CALLS));
         let (calls, urgent) = (Arc::new(tokio::sync::Semaphore::new(CALLS)), urgent::Urgent::default());
-        Self { desk: Arc::new(Desk { office, peers, calls, long_calls, urgent }) }
+        let fetching = fetching::Fetching::default();
+        Self { desk: Arc::new(Desk { office, peers, calls, long_calls, fetching, urgent }) }
     }
 
     /// To be served on listeners.
@@ -187,9 +202,10 @@ impl AdminRpc {
             let answer = self.get_through(caller, asked, about, run).await;
             return self.noted(method, actor, Ok(answer));
         }
-        let turn = tokio::time::timeout(TURN_LIMIT, Arc::clone(&self.desk.calls).acquire_owned()).await;
-        let Ok(Ok(turn)) = turn else {
-            return self.noted(method, caller.actor, Ok(Err(AdminError::Busy("too many calls wait: try again"))));
+        let turn = tokio::time::timeout(TURN_LIMIT, self.desk.turn(&caller, &asked)).await;
+        let turn = match turn.unwrap_or(Err(AdminError::Busy("too many calls wait: try again"))) {
+            Ok(turn) => turn,
+            Err(error) => return self.noted(method, caller.actor, Ok(Err(error))),
         };
         let this = self.clone();
         let work = move || {
@@ -337,6 +353,10 @@ service! {
     create_link: CreateLinkRequest => CreateLinkResponse = links::create;
     get_link: GetLinkRequest => Link = links::get;
     list_links: ListLinksRequest => ListLinksResponse = links::list;
+    create_issuer: CreateIssuerRequest => CreateIssuerResponse = issuers::create;
+    get_issuer: GetIssuerRequest => Issuer = issuers::get;
+    list_issuers: ListIssuersRequest => ListIssuersResponse = issuers::list;
+    check_issuer: CheckIssuerRequest => CheckIssuerResponse = issuers::check;
     issue_credential: IssueCredentialRequest => IssueCredentialResponse = credentials::issue;
     get_credential: GetCredentialRequest => Credential = credentials::get;
     list_credentials: ListCredentialsRequest => ListCredentialsResponse = credentials::list;
@@ -344,6 +364,11 @@ service! {
     rotate_credential: RotateCredentialRequest => RotateCredentialResponse = credentials::rotate;
     explain_credential: ExplainCredentialRequest => ExplainCredentialResponse = explain::explain;
     test_credential: TestCredentialRequest => TestCredentialResponse = explain::test;
+    issue_token: IssueTokenRequest => IssueTokenResponse = tokens::issue;
+    list_tokens: ListTokensRequest => ListTokensResponse = tokens::list;
+    inspect_token: InspectTokenRequest => InspectTokenResponse = tokens::inspect;
+    list_signing_keys: ListSigningKeysRequest => ListSigningKeysResponse = tokens::keys;
+    rotate_signing_key: RotateSigningKeyRequest => RotateSigningKeyResponse = tokens::rotate_key;
     create_operator: CreateOperatorRequest => CreateOperatorResponse = operators::create;
     get_operator: GetOperatorRequest => Operator = operators::get;
     list_operators: ListOperatorsRequest => ListOperatorsResponse = operators::list;
@@ -363,7 +388,12 @@ service! {
     update_user: UpdateUserRequest => User = users::switches, users::update;
     delete_user: DeleteUserRequest => DeleteUserResponse = users::deletes, users::delete;
     delete_link: DeleteLinkRequest => DeleteLinkResponse = links::deletes, links::delete;
+    update_issuer: UpdateIssuerRequest => Issuer = issuers::switches, issuers::update;
+    delete_issuer: DeleteIssuerRequest => DeleteIssuerResponse = issuers::deletes, issuers::delete;
     revoke_credential: RevokeCredentialRequest => RevokeCredentialResponse = credentials::revokes, credentials::revoke;
+    revoke_token: RevokeTokenRequest => RevokeTokenResponse = tokens::revokes, tokens::revoke;
+    revoke_credential_tokens: RevokeCredentialTokensRequest => RevokeCredentialTokensResponse =
+        tokens::revokes_all, tokens::revoke_all;
     revoke_operator: RevokeOperatorRequest => RevokeOperatorResponse = operators::revokes, operators::revoke;
     }
 }

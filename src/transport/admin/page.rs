@@ -7,8 +7,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::admin::AdminResult;
 use crate::admin::pages::KeyPlace;
-use crate::domain::{AppId, CredentialId, LinkId, UserId};
-use crate::store::{LinkPlace, Page};
+use crate::domain::{AppId, CredentialId, IssuerId, JtiHash, LinkId, UserId};
+use crate::store::{IssuerPlace, LinkPlace, Page, TokenPlace};
 use crate::transport::admin::convert::invalid;
 
 const DEFAULT_SIZE: u32 = 100;
@@ -74,6 +74,26 @@ impl Place for LinkPlace {
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (at_ms, id) = bytes.split_first_chunk::<8>()?;
         Some((i64::from_be_bytes(*at_ms), LinkId::from_bytes(id.try_into().ok()?)))
+    }
+}
+
+impl Place for IssuerPlace {
+    fn to_bytes(&self) -> Vec<u8> {
+        [self.0.to_be_bytes().as_slice(), self.1.as_bytes()].concat()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (at_ms, id) = bytes.split_first_chunk::<8>()?;
+        Some((i64::from_be_bytes(*at_ms), IssuerId::from_bytes(id.try_into().ok()?)))
+    }
+}
+
+impl Place for TokenPlace {
+    fn to_bytes(&self) -> Vec<u8> {
+        [self.0.to_be_bytes().as_slice(), &self.1.0].concat()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (at_ms, hash) = bytes.split_first_chunk::<8>()?;
+        Some((i64::from_be_bytes(*at_ms), JtiHash(hash.try_into().ok()?)))
     }
 }
 

@@ -39,15 +39,20 @@ fn told(error: &AdminError) -> Told {
         AdminError::RequestReused { .. } => (Code::AlreadyExists, "REQUEST_ID_REUSED"),
         AdminError::LastOwner(_) => (Code::FailedPrecondition, "LAST_OWNER"),
         AdminError::Suspended(_) => (Code::FailedPrecondition, "TENANT_SUSPENDED"),
-        AdminError::Forged(_) => (Code::FailedPrecondition, "ROW_FORGED"),
+        AdminError::Forged(_) | AdminError::IssuerForged(_) => (Code::FailedPrecondition, "ROW_FORGED"),
+        AdminError::Policy(_) => (Code::FailedPrecondition, "ISSUER_POLICY"),
+        AdminError::IssuerKeys(_) => (Code::FailedPrecondition, "ISSUER_KEYS"),
+        AdminError::IssuerSecret(_) => (Code::FailedPrecondition, "ISSUER_SECRET"),
         AdminError::PepperMissing(_) => (Code::FailedPrecondition, "PEPPER_MISSING"),
         AdminError::PepperInUse { .. } => (Code::FailedPrecondition, "PEPPER_IN_USE"),
         AdminError::NotInForce { .. } => (Code::FailedPrecondition, "NOT_IN_FORCE"),
         AdminError::Keyring(_) => (Code::FailedPrecondition, "KEYRING"),
         AdminError::SigningKey(_) => (Code::FailedPrecondition, "SIGNING_KEY"),
+        AdminError::TokenKey(_) => (Code::FailedPrecondition, "TOKEN_KEY"),
         AdminError::SubjectKey(_) => (Code::FailedPrecondition, "SUBJECT_KEY"),
         AdminError::DeniedHere => (Code::Unavailable, "DENIED_HERE_NOT_DURABLE"),
         AdminError::TooMany { .. } => (Code::ResourceExhausted, "TOO_MANY_KEYS"),
+        AdminError::TooManyTokens { .. } => (Code::ResourceExhausted, "TOO_MANY_TOKENS"),
         AdminError::Busy(_) => (Code::ResourceExhausted, "BUSY"),
         AdminError::Unavailable(_) => (Code::Unavailable, "NOT_READY"),
         AdminError::Store(StoreError::Conflict { .. }) => (Code::Aborted, "CONFLICT"),
@@ -87,6 +92,10 @@ fn advice(error: &AdminError) -> &'static str {
         AdminError::NotFound { what: "App", .. } => "`latchkey app list --tenant …` shows all of a tenant",
         AdminError::NotFound { what: "User", .. } => "`latchkey user list --tenant …` shows all of a tenant",
         AdminError::NotFound { what: "link", .. } => "`latchkey link list --tenant …` shows all of a tenant",
+        AdminError::NotFound { what: "token", .. } => {
+            "`latchkey token list --credential …` shows those of a credential"
+        }
+        AdminError::NotFound { what: "issuer", .. } => "`latchkey issuer list --tenant …` shows all of a tenant",
         AdminError::NotFound { what: "operator", .. } => "`latchkey operator list` shows all",
         AdminError::NotFound { .. } => "`latchkey key list --tenant …` shows all of a tenant",
         AdminError::Forbidden { .. } => "ask an operator who may; `latchkey operator list` shows all",
@@ -139,6 +148,12 @@ pub(super) fn status(error: &AdminError) -> Status {
         }
         AdminError::Stale { what, name } => {
             details.add_precondition_failure_violation("ETAG", format!("{what} {name}"), "read again, decide again");
+        }
+        AdminError::Policy(findings) => {
+            let against = findings.iter().filter(|finding| crate::jwt::lint::refuses(std::slice::from_ref(finding)));
+            against.for_each(|finding| {
+                details.add_precondition_failure_violation(finding.rule, finding.clause, finding.text.clone());
+            });
         }
         _ if code == Code::FailedPrecondition => {
             details.add_precondition_failure_violation(reason, "", error.to_string());

@@ -15,6 +15,7 @@ use crate::admin::{Admin, AdminError, AdminResult, Caller};
 use crate::authenticate::denied::By;
 use crate::domain::Subject;
 use crate::store::StoreError;
+use crate::transport::admin::fetching::CallTurn;
 use crate::transport::admin::{AdminRpc, Asks, Desk, convert, identify, status};
 
 /// How long a commit may take before what it takes back is denied here.
@@ -118,14 +119,15 @@ impl AdminRpc {
         // Point reads: here, so that no thread has to be free for them.
         let admin = self.admin(caller.clone(), &asked)?;
         if !self.desk.office.serves() {
-            return self.attempt(caller, asked, run).await;
+            return self.attempt(None, caller, asked, run).await;
         }
         let subject = match about(&self.desk, &admin, &asked)? {
             Effect::Takes(subject) => subject,
-            Effect::Neither => return self.attempt(caller, asked, run).await,
+            // What takes nothing back may take its time, and holds no thread of those that do.
+            Effect::Neither => return self.attempt(None, caller, asked, run).await,
             Effect::Gives(subject) => {
                 let given_up = self.desk.urgent.give_up(subject);
-                let answer = self.attempt(caller, asked, run).await?;
+                let answer = self.attempt(None, caller, asked, run).await?;
                 if given_up {
                     self.desk.office.gate().denied().lift(subject, By::Admin);
                 }
@@ -138,7 +140,7 @@ impl AdminRpc {
         let this = self.clone();
         let trying = async {
             loop {
-                match this.attempt(caller.clone(), asked.clone(), run).await {
+                match this.attempt(Some(&this.desk.urgent.commits), caller.clone(), asked.clone(), run).await {
                     Err(error) if is_passing(&error) => tokio::time::sleep(PAUSE).await,
                     ended => return ended,
                 }
@@ -177,7 +179,7 @@ impl AdminRpc {
     ) {
         let (subject_kind, subject_id) = (subject.kind(), subject.id_text());
         while wanted.load(Ordering::SeqCst) {
-            match self.attempt(caller.clone(), asked.clone(), run).await {
+            match self.attempt(Some(&self.desk.urgent.commits), caller.clone(), asked.clone(), run).await {
                 Ok(_) => {
                     tracing::warn!(subject_kind, subject_id, "what was denied here is durable now");
                     break;
@@ -196,10 +198,19 @@ impl AdminRpc {
         }
     }
 
-    /// One attempt, on a thread of which there are few.
-    async fn attempt<Q: Asks, A: Send + 'static>(&self, caller: Caller, asked: Q, run: Run<Q, A>) -> AdminResult<A> {
+    /// One attempt, on a thread of which there are few: these, or those of all calls.
+    async fn attempt<Q: Asks, A: Send + 'static>(
+        &self,
+        turns: Option<&Arc<tokio::sync::Semaphore>>,
+        caller: Caller,
+        asked: Q,
+        run: Run<Q, A>,
+    ) -> AdminResult<A> {
         let gone = || AdminError::Unavailable("the server is going down".to_owned());
-        let turn = Arc::clone(&self.desk.urgent.commits).acquire_owned().await.map_err(|_| gone())?;
+        let turn = match turns {
+            Some(turns) => Arc::clone(turns).acquire_owned().await.map(CallTurn::Usual).map_err(|_| gone())?,
+            None => self.desk.turn(&caller, &asked).await?,
+        };
         let this = self.clone();
         let work = move || {
             let _turn = turn;

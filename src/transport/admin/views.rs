@@ -1,6 +1,8 @@
 //! What is shown of each thing as JSON: by the command line and by the pages. Field names are stable; times are RFC 3339,
 //! UTC. No secret has a place here.
 
+mod issuers;
+
 use std::collections::BTreeMap;
 
 use prost_types::Timestamp;
@@ -10,6 +12,8 @@ use serde::Serialize;
 use crate::clock::rfc3339;
 use crate::pb::admin::v1 as pb;
 use crate::transport::admin::convert;
+
+pub use issuers::{FindingView, IssuerCheckView, IssuerKeyView, IssuerView};
 
 fn moment(time: Option<Timestamp>) -> Option<String> {
     time.map(|time| rfc3339(convert::ms(&time)))

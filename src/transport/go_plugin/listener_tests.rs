@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tonic::transport::server::Connected as _;
 
-use crate::transport::tls_files::TlsFiles;
+use crate::transport::tls_files::{HTTP_2, TlsFiles};
 
 #[tokio::test]
 async fn a_socket_is_ours_alone_and_goes_with_its_listener() {
@@ -164,7 +164,7 @@ async fn a_peer_is_proven_only_by_a_certificate_that_was_asked_for_and_verified(
     std::fs::write(path("cert.pem"), made.cert.pem()).unwrap();
     std::fs::write(path("key.pem"), made.signing_key.serialize_pem()).unwrap();
     std::fs::write(path("ca.pem"), ours.pem()).unwrap();
-    let without = TlsFiles { cert: path("cert.pem"), key: path("key.pem"), client_ca: None };
+    let without = TlsFiles { cert: path("cert.pem"), key: path("key.pem"), client_ca: None, protocol: HTTP_2 };
     let with = TlsFiles { client_ca: Some(path("ca.pem")), ..without.clone() };
     let (ann, stranger) = (client_of(&ours), client_of(&foreign));
 

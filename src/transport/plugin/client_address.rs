@@ -55,12 +55,17 @@ impl ClientAddress {
             return None;
         }
         let peer: SocketAddr = std::str::from_utf8(peer).ok()?.parse().ok()?;
-        let peer = peer.ip().to_canonical();
+        let named = headers.iter().find(|header| header.key.eq_ignore_ascii_case(self.header.as_bytes()));
+        self.of_peer(peer.ip(), named.and_then(|header| std::str::from_utf8(&header.value).ok()))
+    }
+
+    /// Of a connection from this peer, and what its request says in the header.
+    pub fn of_peer(&self, peer: IpAddr, named: Option<&str>) -> Option<IpAddr> {
+        let peer = peer.to_canonical();
         if self.is_trusted(peer) {
-            let named = headers.iter().find(|header| header.key.eq_ignore_ascii_case(self.header.as_bytes()))?;
-            return self.client_named(std::str::from_utf8(&named.value).ok()?);
+            return self.client_named(named?);
         }
-        // Loopback is the gateway calling itself, for whoever called it.
+        // Loopback is the gateway calling itself, or a proxy that nobody named, for whoever called it.
         (!peer.is_loopback()).then_some(peer)
     }
 

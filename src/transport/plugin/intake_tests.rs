@@ -115,6 +115,35 @@ proptest! {
 }
 
 #[test]
+fn r7_of_an_endpoints_request_no_more_is_held_than_an_endpoint_reads() {
+    let request = |body: usize| full::EndpointRequest {
+        method: "POST".into(),
+        relative_path: "/oauth/token".into(),
+        headers: [("Authorization".to_owned(), "Basic x".to_owned())].into(),
+        body: vec![b'x'; body],
+        scopes: vec!["never read".to_owned(); 100],
+        ..Default::default()
+    };
+    for method in ["HandleEndpointRequest", "HandleEndpointRequestStream"] {
+        let whole = framed(&request(16 * 1024).encode_to_vec());
+        let read = slim::EndpointRequest::decode(reduce(method, &[&whole]).unwrap().as_slice()).unwrap();
+        assert_eq!(
+            (read.body.len(), read.relative_path.as_slice(), read.headers.len()),
+            (16 * 1024, &b"/oauth/token"[..], 1)
+        );
+        assert!(reduce(method, &[&whole]).unwrap().len() < 17 * 1024);
+        for body in [16 * 1024 + 1, 1 << 20] {
+            let mut reducer = Reducer::new(reducer::plan(method, false).unwrap(), MAX_CALL);
+            for piece in framed(&request(body).encode_to_vec()).chunks(4_096) {
+                reducer.push(piece);
+                assert!(reducer.held() < 1_024, "its length is known before its bytes come");
+            }
+            assert_eq!(reducer.finish().err(), Some(Failure::TooLarge));
+        }
+    }
+}
+
+#[test]
 fn r7_a_length_that_claims_more_than_there_is_is_refused() {
     for bad in
         [&[0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f][..], &[0x0a, 5, 1], &[0x0b], &[0x00], &[0xff; 12], &[0x1a, 2, 0x0a, 9]]

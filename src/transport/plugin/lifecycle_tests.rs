@@ -51,7 +51,7 @@ fn service() -> (Arc<Noting>, PluginService) {
     let settings = Arc::new(arc_swap::ArcSwap::from_pointee(crate::transport::Settings::default()));
     let gate = Arc::new(Gate::closed(metrics, Vec::new()));
     let lifecycle = Arc::new(Arc::clone(&noting));
-    let deps = Deps { gate, lifecycle, pages: None, settings, host_settings: Vec::new() };
+    let deps = Deps { gate, lifecycle, pages: None, endpoints: None, settings, host_settings: Vec::new() };
     let wiring = Wiring { environment: Environment::default(), tls: None, session: Arc::default() };
     (noting, PluginService::new(deps, Arc::new(Brokers::new(wiring)), String::new()))
 }

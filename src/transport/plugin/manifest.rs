@@ -14,6 +14,9 @@ pub const SCOPES: &[(&str, &str)] =
 /// The Service API scopes that we ask for.
 pub const SERVICES: &[&str] = &["apps.read"];
 
+/// What hosts are to ask us for.
+const CAPABILITIES: &[&str] = &["auth", "pre_auth", "studio_ui", "object_hooks", "custom_endpoint"];
+
 /// The same JSON for both services that are asked for it.
 pub fn json() -> String {
     json!({
@@ -21,7 +24,7 @@ pub fn json() -> String {
         "version": env!("CARGO_PKG_VERSION"),
         "name": "Latchkey",
         "description": "Multi-tenant authentication with an embedded credential store",
-        "capabilities": { "hooks": ["auth", "pre_auth", "studio_ui", "object_hooks"], "primary_hook": "auth" },
+        "capabilities": { "hooks": CAPABILITIES, "primary_hook": "auth" },
         "permissions": {
             "services": SERVICES,
             "object_hooks": object_hooks(),

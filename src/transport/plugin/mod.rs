@@ -1,7 +1,7 @@
 //! `plugin.PluginService`, as the hosts' contract has it: one file for each thing it does.
 //!
 //! [`intake`] stands before it and keeps bodies out; [`auth`] and [`pre_auth`] answer gateways, [`client_address`] says whose request it is; [`lifecycle`],
-//! [`service_api`], [`session`], [`hooks`] and [`call`] answer the host itself; [`unsupported`] answers for every hook that we do not serve. The
+//! [`service_api`], [`session`], [`hooks`], [`call`] and [`endpoints`] answer the host itself; [`unsupported`] answers for every hook that we do not serve. The
 //! trait implementation below only passes on.
 
 pub mod assets;
@@ -9,6 +9,7 @@ pub mod auth;
 pub mod call;
 pub mod client_address;
 pub mod config_provider;
+pub mod endpoints;
 pub mod hooks;
 pub mod intake;
 pub mod lifecycle;
@@ -183,18 +184,21 @@ impl pb::plugin_service_server::PluginService for PluginService {
     }
     async fn get_endpoint_registrations(
         &self,
-        _: Request<pb::GetEndpointRegistrationsRequest>,
+        request: Request<pb::GetEndpointRegistrationsRequest>,
     ) -> Answer<pb::GetEndpointRegistrationsResponse> {
-        ok(pb::GetEndpointRegistrationsResponse::default())
+        ok(self.endpoint_registrations(peer(&request)))
     }
-    async fn handle_endpoint_request(&self, _: Request<pb::EndpointRequest>) -> Answer<pb::EndpointResponse> {
-        ok(unsupported::no_endpoint())
+    async fn handle_endpoint_request(&self, request: Request<pb::EndpointRequest>) -> Answer<pb::EndpointResponse> {
+        let answer = self.caught(self.on_endpoint(request), || Some(endpoints::failed())).await;
+        ok(answer.unwrap_or_else(endpoints::not_here))
     }
     async fn handle_endpoint_request_stream(
         &self,
-        _: Request<pb::EndpointRequest>,
+        request: Request<pb::EndpointRequest>,
     ) -> Answer<Self::HandleEndpointRequestStreamStream> {
-        Err(unsupported::no_endpoint_stream())
+        let answer = self.caught(self.on_endpoint(request), || Some(endpoints::failed())).await;
+        let answer = answer.ok_or_else(unsupported::no_endpoint_stream)?;
+        ok(Box::pin(tokio_stream::iter(endpoints::in_pieces(answer).map(Ok))))
     }
     async fn get_resource_type_registrations(
         &self,

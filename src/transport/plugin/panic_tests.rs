@@ -41,7 +41,7 @@ fn service(world: &World) -> PluginService {
     gate.open(Arc::clone(&world.authenticator), Vec::new());
     let settings = Arc::new(arc_swap::ArcSwap::from_pointee(crate::transport::Settings::default()));
     let (lifecycle, host_settings) = (Arc::new(Still), Vec::new());
-    let deps = Deps { gate: Arc::new(gate), lifecycle, pages: None, settings, host_settings };
+    let deps = Deps { gate: Arc::new(gate), lifecycle, pages: None, endpoints: None, settings, host_settings };
     let wiring = Wiring { environment: Environment::default(), tls: None, session: Arc::default() };
     PluginService::new(deps, Arc::new(Brokers::new(wiring)), String::new())
 }

@@ -19,7 +19,7 @@ pub struct HostSetting {
 
 /// The schema.
 pub fn render(settings: &[HostSetting]) -> String {
-    let properties: Map<String, Value> = settings
+    let mut properties: Map<String, Value> = settings
         .iter()
         .map(|setting| {
             let default = match setting.kind {
@@ -35,6 +35,7 @@ pub fn render(settings: &[HostSetting]) -> String {
             (setting.key.clone(), property)
         })
         .collect();
+    properties.insert("slug".to_owned(), slug());
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "type": "object",
@@ -44,6 +45,12 @@ pub fn render(settings: &[HostSetting]) -> String {
         "additionalProperties": true,
     })
     .to_string()
+}
+
+/// The host's own key: where it mounts our endpoints. Without it there are none (host contract 8.3).
+fn slug() -> Value {
+    let description = "The OAuth endpoints are at /plugins/SLUG of each gateway; without a slug there are none.";
+    json!({ "type": "string", "title": "slug", "description": description, "default": "latchkey" })
 }
 
 #[cfg(test)]

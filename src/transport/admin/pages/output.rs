@@ -10,7 +10,7 @@ use crate::domain::Operator;
 use crate::pb::admin::v1 as pb;
 use crate::transport::admin::pages::session::LIFE_S;
 use crate::transport::admin::views::{
-    AppView, EventView, IssuedView, KeyView, LinkView, OperatorView, TenantView, UserView,
+    AppView, EventView, IssuedView, IssuerView, KeyView, LinkView, OperatorView, TenantView, UserView,
 };
 
 /// Something that is wrong.
@@ -134,6 +134,7 @@ listings! {
     AppsOutput: ListAppsResponse { apps: AppView }
     UsersOutput: ListUsersResponse { users: UserView }
     LinksOutput: ListLinksResponse { links: LinkView }
+    IssuersOutput: ListIssuersResponse { issuers: IssuerView }
     CredentialsOutput: ListCredentialsResponse { credentials: KeyView }
     EventsOutput: ListAuditEventsResponse { events: EventView }
     OperatorsOutput: ListOperatorsResponse { operators: OperatorView }

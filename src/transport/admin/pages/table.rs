@@ -17,8 +17,8 @@ use crate::transport::admin::pages::payload::Payload;
 use crate::transport::admin::pages::{Pages, StudioSettings, Text, Way, closed};
 use crate::transport::admin::status::ErrorView;
 use crate::transport::admin::urgent::About;
-use crate::transport::admin::views::{AppView, KeyView, TenantView};
-use crate::transport::admin::{Desk, apps, audit, checklist, credentials, links, operators, tenants, users};
+use crate::transport::admin::views::{AppView, IssuerView, KeyView, TenantView};
+use crate::transport::admin::{Desk, apps, audit, checklist, credentials, issuers, links, operators, tenants, users};
 
 /// Which page has a method.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -144,6 +144,8 @@ uses! {
     ListLinks "list_links": LinksInput => output::LinksOutput = links::list;
     CreateLink "create_link": NewLinkInput => output::LinkedOutput = links::create;
     DeleteLink "delete_link": OldLinkInput => output::UnlinkedOutput = links::delete, takes links::deletes;
+    ListIssuers "list_issuers": IssuersInput => output::IssuersOutput = issuers::list;
+    GetIssuer "get_issuer": IssuerInput => IssuerView = issuers::get;
     ListCredentials "list_credentials": CredentialsInput => output::CredentialsOutput = credentials::list;
     GetCredential "get_credential": CredentialInput => KeyView = credentials::get;
     IssueCredential "issue_credential": IssueInput => output::IssuedOutput = credentials::issue;
@@ -231,6 +233,12 @@ static STUDIO: &[Method] = &[
         r#"{"tenant":"acme","link_id":"3Kq9vYtVbM0a7cR1xQ2LpD"}"#,
         None,
     ),
+    method::<ListIssuers>(
+        "A page of a tenant's issuers of JWTs, with what each is worth.",
+        r#"{"tenant":"acme"}"#,
+        None,
+    ),
+    method::<GetIssuer>("An issuer.", r#"{"tenant":"acme","issuer_id":"3Kq9vYtVbM0a7cR1xQ2LpD"}"#, None),
     method::<ListCredentials>(
         "A page of a tenant's credentials.",
         r#"{"tenant":"acme","app_id":7,"user_id":9,"weak":false}"#,

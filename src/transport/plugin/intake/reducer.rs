@@ -4,10 +4,14 @@
 //! parent's field: protobuf merges them when it decodes. Lengths are checked against what encloses them; work and memory
 //! are bounded by what is kept, whatever the lengths claim.
 
+use crate::transport::oauth::MAX_BODY;
+
 /// What to do with a field.
 pub enum Rule {
     /// Kept as it is.
     Keep,
+    /// Kept where it has at most so many bytes; else the message is given up.
+    AtMost(u64),
     /// Skipped.
     Skip,
     /// A message of which some fields are kept.
@@ -45,6 +49,17 @@ static PRE_AUTH: Plan = Plan(&[(1, Rule::Keep), (2, Rule::Keep), (3, Rule::Keep)
 /// `GetAppRequest` and `GetUserRequest`.
 static LOOK_UP: Plan = Plan(&[(1, Rule::Keep), (2, Rule::Keep)]);
 
+/// `EndpointRequest`: its body only as far as our endpoints read one.
+static ENDPOINT: Plan = Plan(&[
+    (1, Rule::Keep),
+    (2, Rule::Keep),
+    (3, Rule::Keep),
+    (5, Rule::Keep),
+    (6, Rule::AtMost(MAX_BODY as u64)),
+    (7, Rule::Keep),
+    (11, Rule::Keep),
+]);
+
 /// What is kept of the messages of a method, with the headers of an auth call if they are wanted; none for methods whose
 /// messages are small and read whole.
 pub fn plan(method: &str, with_headers: bool) -> Option<&'static Plan> {
@@ -53,6 +68,7 @@ pub fn plan(method: &str, with_headers: bool) -> Option<&'static Plan> {
         "Authenticate" => Some(&AUTH),
         "ProcessPreAuth" => Some(&PRE_AUTH),
         "GetAppByCredential" | "GetUserByCredential" => Some(&LOOK_UP),
+        "HandleEndpointRequest" | "HandleEndpointRequestStream" => Some(&ENDPOINT),
         "ProcessPostAuth"
         | "OnBeforeWriteHeaders"
         | "OnBeforeWrite"
@@ -64,8 +80,6 @@ pub fn plan(method: &str, with_headers: bool) -> Option<&'static Plan> {
         | "HandleObjectHook"
         | "ExecuteScheduledTask"
         | "AcceptEdgePayload"
-        | "HandleEndpointRequest"
-        | "HandleEndpointRequestStream"
         | "ListResourceInstances"
         | "GetResourceInstance"
         | "ValidateResourceSelection"
@@ -291,8 +305,9 @@ impl Reducer {
             return self.fail(Failure::Malformed);
         }
         match self.rule(field) {
+            Rule::AtMost(most) if length > *most => return self.fail(Failure::TooLarge),
             Rule::Skip => self.step = Step::Skip { left: length },
-            Rule::Keep => {
+            Rule::Keep | Rule::AtMost(_) => {
                 if self.open_kept(field, BYTES, length, Some(length)) {
                     self.step = Step::Keep { left: length };
                 }

@@ -100,6 +100,23 @@ inputs! {
         Ok(pb::DeleteLinkRequest { tenant, link_id, request_id })
     };
 
+    /// A page of a tenant's issuers.
+    IssuersInput by page_size page_token in session {
+        /// The tenant's slug.
+        tenant: String,
+    } => ListIssuersRequest |this, _place| {
+        let (tenant, page_size, page_token) = (this.tenant, this.page_size.into(), this.page_token);
+        Ok(pb::ListIssuersRequest { tenant, page_size, page_token })
+    };
+
+    /// An issuer.
+    IssuerInput in session {
+        /// The tenant's slug.
+        tenant: String,
+        /// Its id.
+        issuer_id: String,
+    } => GetIssuerRequest |this, _place| Ok(pb::GetIssuerRequest { tenant: this.tenant, issuer_id: this.issuer_id });
+
     /// A page of a tenant's credentials.
     CredentialsInput by page_size page_token in session {
         /// The tenant's slug.
