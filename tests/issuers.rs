@@ -159,6 +159,28 @@ fn what_the_linter_refuses_is_told_with_its_clause_and_can_be_waived_where_that_
     }
 }
 
+#[test]
+fn the_linter_runs_when_a_process_starts_and_says_what_is_waived_no_more() {
+    let store = TestStore::new();
+    let until = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(4);
+    let waived = "--alg ES256 --jwks-file - --typ none --waive type_absent_accepted --waive-owner ops@acme.example";
+    made(&add(&store, "gateway", &format!("{waived} --waive-until {until}")));
+    let said =
+        |server: &support::server::Server| String::from_utf8_lossy(&server.log()).contains("type_absent_accepted");
+    let server = support::server::Server::start(&store);
+    assert!(!said(&server), "it is waived");
+    drop(server);
+    while jiff::Timestamp::now() < until {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    let server = support::server::Server::start(&store);
+    let began = std::time::Instant::now();
+    while !said(&server) {
+        assert!(began.elapsed().as_secs() < 10, "{}", String::from_utf8_lossy(&server.log()));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
 /// A day within the year.
 fn soon() -> String {
     let now = jiff::Timestamp::now();

@@ -1,7 +1,7 @@
 //! `doctor`: what is wrong with a data directory, this machine and its host, and what to do about it.
 
 pub mod host;
-mod issuers;
+pub(super) mod issuers;
 mod tokens;
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::admin::Backend;
+use crate::app::doctor;
 use crate::app::outside::Outside;
 use crate::app::{OpenFailure, Opened, Settings};
 use crate::audit::decisions::DecisionSink;
@@ -92,6 +93,7 @@ impl Engine {
         opened.entropy.fill(&mut cache_key).map_err(|error: EntropyError| system(&error))?;
         let host = host.filter(|_| settings.directory.ask_host);
         let (directory, apps) = directory(opened, settings, metrics, host);
+        doctor::issuers::warn(&opened.store);
         let outside = Outside::start(opened, metrics)?;
         let own = jwt::Settings { issuer: opened.tokens.issuer.clone(), audience: opened.tokens.audience.clone() };
         let files = (opened.subject_key.clone(), opened.data_dir.clone());

@@ -36,6 +36,17 @@ fn refused(issuer: &Issuer) -> Vec<Finding> {
     findings
 }
 
+/// Says in the log which issuers' tokens will be refused for their rules as they stand: a process that starts finds waivers that
+/// are over before anybody's token does.
+pub(in crate::app) fn warn(store: &SqliteStore) {
+    let issuers = store.issuers().all().unwrap_or_default();
+    for issuer in issuers.iter().filter(|issuer| issuer.active) {
+        for Finding { rule, clause, text, .. } in refused(issuer) {
+            tracing::error!(issuer = %issuer.id, rule, clause, "the tokens of an issuer are refused: {text}");
+        }
+    }
+}
+
 /// Says what is wrong with each.
 pub(super) fn look(store: &SqliteStore, settings: &Settings, dir: &Path, told: Told<'_>) {
     let issuers = match store.issuers().all() {
