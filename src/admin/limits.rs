@@ -4,6 +4,8 @@
 use ipnet::IpNet;
 
 use crate::admin::{AdminError, AdminResult};
+use crate::domain::credential::is_scope;
+pub use crate::domain::credential::{MAX_SCOPE, MAX_SCOPES};
 
 /// Longest name or label, in characters.
 pub const MAX_NAME: usize = 200;
@@ -13,10 +15,6 @@ pub const MAX_DESCRIPTION: usize = 2_000;
 pub const MAX_EMAIL: usize = 254;
 /// Longest issuer or subject, in characters.
 pub const MAX_CLAIM: usize = 512;
-/// Most scopes of a credential.
-pub const MAX_SCOPES: usize = 64;
-/// Longest scope, in characters.
-pub const MAX_SCOPE: usize = 128;
 /// Most address ranges of a credential.
 pub const MAX_CIDRS: usize = 64;
 /// Most namespaces of a tenant.
@@ -62,13 +60,10 @@ pub(super) fn email(field: &'static str, value: &str) -> AdminResult<()> {
     }
 }
 
-/// Scopes are tokens of RFC 6749 section 3.3: they end up in a claim that is split at spaces.
+/// A few of what [`is_scope`] is.
 pub(super) fn scopes(values: &[String]) -> AdminResult<()> {
     count("scope", values.len(), MAX_SCOPES)?;
-    let token = |scope: &String| {
-        (1..=MAX_SCOPE).contains(&scope.len()) && scope.bytes().all(|c| matches!(c, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
-    };
-    if values.iter().all(token) {
+    if values.iter().all(|scope| is_scope(scope)) {
         return Ok(());
     }
     Err(invalid("scope", format!("1 to {MAX_SCOPE} printable ASCII characters, no space, quote or backslash")))

@@ -8,6 +8,16 @@ use crate::domain::denial::Reason;
 use crate::domain::ids::{AppId, CredentialId, Generation, TenantId, UserId};
 use crate::domain::verifier::Verifier;
 
+/// Most scopes of a credential or a token.
+pub const MAX_SCOPES: usize = 64;
+/// Longest scope, in bytes.
+pub const MAX_SCOPE: usize = 128;
+
+/// Whether a text is a scope: a token of RFC 6749 section 3.3, for it ends up in a claim that is split at spaces.
+pub fn is_scope(text: &str) -> bool {
+    (1..=MAX_SCOPE).contains(&text.len()) && text.bytes().all(|c| matches!(c, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+}
+
 /// The kinds of credential that are proven by a secret of ours.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum CredentialKind {

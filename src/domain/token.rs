@@ -7,6 +7,12 @@ use sha2::{Digest as _, Sha256};
 use crate::domain::algorithm::Algorithm;
 use crate::domain::ids::{CredentialId, Generation, TenantId, TokenId};
 
+/// The one type that our tokens have (RFC 9068 section 2.1).
+pub const TYP: &str = "at+jwt";
+/// Our claim with the generation that the parent's row had, as decimal text: a number of 64 bits does not survive JSON.
+pub const GENERATION: &str = "lk_gen";
+/// Our claim with the LLMs that it may be used for, where these are fewer than its App's: their ids, as numbers.
+pub const LLMS: &str = "lk_llms";
 /// SHA-256 over the issuer and the `jti` of a token, by which its row is found (rule R5). The `jti` itself is kept nowhere.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct JtiHash(pub [u8; 32]);

@@ -6,17 +6,11 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::clock::{Entropy, EntropyError};
-use crate::domain::token::content_hash;
+use crate::domain::token::{TYP, content_hash};
 use crate::domain::{CredentialId, Generation, JtiHash, LlmId, TokenId};
 use crate::issue::keys::{Signer, TokenKeyError};
 use crate::secret::{Secret, TokenText};
 
-/// The one type that our tokens have (RFC 9068 section 2.1).
-pub const TYP: &str = "at+jwt";
-/// Our claim with the generation that the parent's row had, as decimal text: a number of 64 bits does not survive JSON.
-pub const GENERATION: &str = "lk_gen";
-/// Our claim with the LLMs that it may be used for, where these are fewer than its App's: their ids, as numbers.
-pub const LLMS: &str = "lk_llms";
 /// Our claim with the tenant's slug, for people alone: whose a token is follows from its parent.
 pub const TENANT: &str = "tenant";
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::clock::SystemEntropy;
 use crate::domain::Algorithm;
+use crate::domain::token::{GENERATION, LLMS};
 use crate::issue::keys;
 
 const CLAIMS: Claims<'static> = Claims {

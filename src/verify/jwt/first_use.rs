@@ -11,6 +11,7 @@ use crate::jwt::claims::Claims;
 use crate::store::StoreError;
 use crate::verify::jwt::Jwts;
 use crate::verify::jwt::identity::says;
+use crate::verify::subject::SubjectKey;
 
 /// Links that are tried to be made each second: each is a commit, on the writer that revocations need too.
 const PER_SECOND: u32 = 20;
@@ -50,8 +51,10 @@ impl Tries {
 
 impl Jwts {
     /// Links a subject if the rule lets it. One whose link was removed is not linked again.
+    #[expect(clippy::too_many_arguments, reason = "each is a fact that the rule needs")]
     pub(super) async fn add_link(
         &self,
+        key: &SubjectKey,
         issuer: &Issuer,
         rule: &FirstUse,
         claims: &Claims,
@@ -63,7 +66,7 @@ impl Jwts {
         if !fits || now_ms >= rule.until_ms {
             return Ok(Added::Never);
         }
-        let hash = self.seals.key()?.hash(issuer.tenant, &issuer.rules.iss, subject);
+        let hash = key.hash(issuer.tenant, &issuer.rules.iss, subject);
         let failed = |_| Reason::StoreUnavailable;
         if !self.store.links().may_be_first(issuer.id, hash, rule.cap).map_err(failed)? {
             return Ok(Added::Never);
@@ -76,7 +79,6 @@ impl Jwts {
         if !may_link || !active || !self.tries.take(issuer.id, now_ms) {
             return Ok(Added::NotNow);
         }
-        let key = self.seals.key()?;
         let entropy = self.entropy.as_ref();
         let mut generation = [0; 8];
         entropy.fill(&mut generation).map_err(|_| Reason::StoreUnavailable)?;

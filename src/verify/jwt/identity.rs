@@ -2,6 +2,7 @@
 //!
 //! The User is never found by the subject alone, and never by an address of mail: always within the issuer (control C5).
 
+use crate::domain::credential::{MAX_SCOPES, is_scope};
 use crate::domain::issuer::{ClaimPath, Half, Identity, Issuer};
 use crate::domain::{AppId, LinkId, Position, Reason, Subject, UserId};
 use crate::jwt::claims::Claims;
@@ -9,11 +10,8 @@ use crate::jwt::json::Value;
 use crate::jwt::token::VerifiedToken;
 use crate::verify::jwt::first_use::Added;
 use crate::verify::jwt::{Jwts, resting};
+use crate::verify::subject::SubjectKey;
 use crate::verify::{Refused, RestsOn};
-
-/// Most scopes that are taken from a token, and the longest of them: as of keys.
-const MAX_SCOPES: usize = 64;
-const MAX_SCOPE: usize = 128;
 
 /// Whom a token stands for.
 pub struct Standing {
@@ -30,6 +28,7 @@ pub struct Standing {
 impl Jwts {
     pub(super) async fn standing(
         &self,
+        key: &SubjectKey,
         issuer: &Issuer,
         position: Position,
         token: &VerifiedToken,
@@ -43,13 +42,13 @@ impl Jwts {
             }
             Identity::Linked { first_use } => {
                 let subject = token.claims().subject().ok_or(Reason::ClaimUnusable)?;
-                let missing = match self.link(issuer, position, subject) {
+                let missing = match self.link(key, issuer, position, subject) {
                     Err(refused) if refused.reason == Reason::LinkMissing => refused,
                     found => return found,
                 };
                 let Some(rule) = first_use else { return Err(missing) };
-                match self.add_link(issuer, rule, token.claims(), subject, may_link, now_ms).await? {
-                    Added::Linked => self.link(issuer, position, subject),
+                match self.add_link(key, issuer, rule, token.claims(), subject, may_link, now_ms).await? {
+                    Added::Linked => self.link(key, issuer, position, subject),
                     // Its claims, the rule and who was linked before say so; that changes with the issuer's row.
                     Added::Never => Err(missing),
                     Added::NotNow => Err(Reason::LinkMissing.into()),
@@ -58,8 +57,7 @@ impl Jwts {
         }
     }
 
-    fn link(&self, issuer: &Issuer, position: Position, subject: &str) -> Result<Standing, Refused> {
-        let key = self.seals.key()?;
+    fn link(&self, key: &SubjectKey, issuer: &Issuer, position: Position, subject: &str) -> Result<Standing, Refused> {
         let hash = key.hash(issuer.tenant, &issuer.rules.iss, subject);
         let found = self.store.links().look_up(issuer.tenant, &issuer.rules.iss, hash);
         let found = found.map_err(|_| Reason::StoreUnavailable)?;
@@ -70,7 +68,7 @@ impl Jwts {
         };
         let about =
             (link.tenant, link.issuer.as_str(), link.subject) == (issuer.tenant, issuer.rules.iss.as_str(), hash);
-        if !about || !self.seals.judge(|key| key.is_genuine(&link))? {
+        if !about || !key.is_genuine(&link) {
             return Err(Reason::LinkForged.into());
         }
         Ok(Standing { app: link.app, user: link.user, link: Some(link.id), position: Some(found.position) })
@@ -119,9 +117,7 @@ pub(super) fn scopes(issuer: &Issuer, claims: &Claims) -> Result<Vec<String>, Re
             texts.into_iter().map(str::to_owned).collect()
         }
     };
-    let token = |c: u8| matches!(c, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-    let good = |scope: &String| (1..=MAX_SCOPE).contains(&scope.len()) && scope.bytes().all(token);
-    let fit = texts.len() <= MAX_SCOPES && texts.iter().all(good);
+    let fit = texts.len() <= MAX_SCOPES && texts.iter().all(|scope| is_scope(scope));
     fit.then_some(texts).ok_or(Reason::ClaimUnusable)
 }
 

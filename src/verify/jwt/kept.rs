@@ -30,7 +30,7 @@ fn is_of(row: &Issuer, source: &Source) -> bool {
 impl LastGood for StoredKeys {
     fn load(&self, source: &Source) -> Option<Kept> {
         let kept = self.store.issuers().keys_of(source.issuer).ok().flatten()?;
-        let genuine = self.seals.judge(|key| key.are_genuine_keys(source.issuer, &source.url, &kept)).ok()?;
+        let genuine = self.seals.key().ok()?.are_genuine_keys(source.issuer, &source.url, &kept);
         if !genuine {
             // Of another URL, which is no fault; or somebody else's.
             tracing::warn!(issuer = %source.issuer, "keys that were kept of an issuer are not used: they are not what was kept");

@@ -25,13 +25,14 @@ use crate::jwt::keys::KeySet;
 use crate::jwt::token::{Unverified, VerifiedToken};
 use crate::jwt::{Check, Fault};
 use crate::store::Store;
+use crate::verify::subject::SubjectKey;
 use crate::verify::{Asked, Refused, RestsOn, Verified, Verifier};
 
 use first_use::Tries;
 pub use identity::Standing;
 pub use said::Said;
 use seals::Seals;
-use trusted::Registry;
+use trusted::{Registry, Trusted};
 
 /// When a refusal of a JWT leaves, after it came: so that which issuers and links there are, and what their keys cost,
 /// does not show in its time (rule R13).
@@ -123,19 +124,19 @@ impl Verifier {
         let jwts = self.jwts.as_ref().ok_or(Reason::JwtNotAccepted)?;
         let token = Unverified::parse(text).map_err(reason)?;
         let iss = token.issuer().ok_or(Reason::JwtClaims)?;
+        // Before it is looked whose it is: what we lack is lacking for whoever asks. Once for all that is judged under it.
+        let key = jwts.seals.key()?;
         if iss == jwts.settings.issuer {
-            return jwts.issued(text, token, &self.keyring, now_ms);
+            return jwts.issued(&key, text, token, &self.keyring, now_ms);
         }
-        // Before it is looked whose it is: what we lack is lacking for whoever asks.
-        jwts.seals.key()?;
-        let (issuer, position) = jwts.issuer_of(&token, iss)?;
-        jwts.federated(text, token, &issuer, position, asked, now_ms).await
+        let (issuer, position) = jwts.issuer_of(&key, &token, iss)?;
+        jwts.federated(&key, text, token, &issuer, position, asked, now_ms).await
     }
 }
 
 impl Jwts {
     /// The one issuer of the store whose token this says it is.
-    fn issuer_of(&self, token: &Unverified<'_>, iss: &str) -> Result<(Issuer, Position), Refused> {
+    fn issuer_of(&self, key: &SubjectKey, token: &Unverified<'_>, iss: &str) -> Result<(Issuer, Position), Refused> {
         let found = self.store.issuers().by_iss(iss).map_err(|_| Reason::StoreUnavailable)?;
         let position = found.position;
         let ours = |row: &Issuer| {
@@ -146,7 +147,7 @@ impl Jwts {
         if matching.next().is_some() {
             return Err(resting(Reason::IssuerAmbiguous, position, Subject::Issuers));
         }
-        if !self.seals.judge(|key| key.is_genuine_issuer(&issuer))? {
+        if !key.is_genuine_issuer(&issuer) {
             return Err(Reason::IssuerForged.into());
         }
         if !issuer.active {
@@ -155,8 +156,10 @@ impl Jwts {
         Ok((issuer, position))
     }
 
+    #[expect(clippy::too_many_arguments, reason = "each is a fact, and all are needed")]
     async fn federated(
         &self,
+        key: &SubjectKey,
         text: &[u8],
         token: Unverified<'_>,
         issuer: &Issuer,
@@ -166,12 +169,13 @@ impl Jwts {
     ) -> Result<Verified, Refused> {
         let patience = asked.patience;
         let names_none = token.kid().is_none();
-        let mut keys = self.keys(issuer, token.kid(), patience, now_ms).await?;
+        let trusted = self.registry.of(issuer, key, now_ms)?;
+        let mut keys = self.keys(&trusted, issuer, token.kid(), patience, now_ms).await?;
         let mut judged = token.verify(&keys.set, &issuer.rules, now_ms);
         // Who replaces a key that has no name does so unseen: it may be another by now.
         if names_none
             && judged.as_ref().is_err_and(|fault| fault.check() == Check::Signature)
-            && let Some(newer) = self.newer(issuer, &keys, patience, now_ms).await?
+            && let Some(newer) = self.newer(&trusted, issuer, &keys, patience, now_ms).await?
         {
             keys = newer;
             judged = Unverified::parse(text).and_then(|token| token.verify(&keys.set, &issuer.rules, now_ms));
@@ -186,14 +190,20 @@ impl Jwts {
         })?;
         // Before anything is linked: a token that is refused for them changes nothing.
         let scopes = identity::scopes(issuer, verified.claims())?;
-        let standing = self.standing(issuer, position, &verified, asked.may_link, now_ms).await?;
+        let standing = self.standing(key, issuer, position, &verified, asked.may_link, now_ms).await?;
         let position = standing.position.map_or(position, |link| link.min(position));
         Ok(Verified::federated(Self::facts(issuer, &verified, &standing, scopes, keys), position))
     }
 
     /// The keys that a token of this issuer may be under.
-    async fn keys(&self, issuer: &Issuer, kid: Option<&str>, patience: Duration, now_ms: i64) -> Result<Keys, Refused> {
-        let trusted = self.registry.of(issuer, self.seals.key()?.as_ref(), now_ms)?;
+    async fn keys(
+        &self,
+        trusted: &Trusted,
+        issuer: &Issuer,
+        kid: Option<&str>,
+        patience: Duration,
+        now_ms: i64,
+    ) -> Result<Keys, Refused> {
         if let Some((set, until_ms)) = trusted.own(now_ms)? {
             return Ok(Keys { set, fetched: None, until_ms });
         }
@@ -207,12 +217,12 @@ impl Jwts {
     /// Keys that took the place of these, if any did.
     async fn newer(
         &self,
+        trusted: &Trusted,
         issuer: &Issuer,
         than: &Keys,
         patience: Duration,
         now_ms: i64,
     ) -> Result<Option<Keys>, Refused> {
-        let trusted = self.registry.of(issuer, self.seals.key()?.as_ref(), now_ms)?;
         let (Some(source), Some(fetched), Some(held)) = (trusted.source(), &self.fetched, &than.fetched) else {
             return Ok(None);
         };

@@ -36,11 +36,6 @@ impl Seals {
         }
     }
 
-    /// Whether a row is as who holds the key wrote it.
-    pub(super) fn judge(&self, is_genuine: impl Fn(&SubjectKey) -> bool) -> Result<bool, Reason> {
-        Ok(is_genuine(self.key()?.as_ref()))
-    }
-
     /// Reads the file, at most once a second while there is no use in it: anybody can ask.
     fn read(&self, known: Option<SubjectKeyFingerprint>) -> Result<Arc<SubjectKey>, Reason> {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::domain::issuer::{Issuer, KeySource, Waiver};
 use crate::domain::{Generation, IssuerId, Reason, SigningKeyRow};
 use crate::jwks::Source;
-use crate::jwt::keys::{KeySet, VerifyingKey};
+use crate::jwt::keys::KeySet;
 use crate::jwt::lint::{self, Bounds, Draft, Keys, Severity};
 use crate::verify::issuer_secret;
 use crate::verify::subject::SubjectKey;
@@ -71,7 +71,7 @@ impl Registry {
             KeySource::Secret(fingerprint) => Some(self.secret(issuer, fingerprint, key, now_ms)?),
         };
         let own = own.map(|set| {
-            let keys: Vec<lint::Key> = set.keys().iter().map(lint_key).collect();
+            let keys: Vec<lint::Key> = set.keys().iter().map(lint::Key::from).collect();
             let skipped: Vec<_> = set.skipped().iter().map(|skipped| (skipped.kid.clone(), skipped.why)).collect();
             let verdict = verdict(issuer, Keys::Known(&keys, &skipped), now_ms);
             (Arc::new(set), verdict)
@@ -163,14 +163,14 @@ impl Trusted {
 
 impl Fetched {
     fn judge(issuer: &Issuer, whole: &Arc<KeySet>, now_ms: i64) -> Self {
-        let keys: Vec<lint::Key> = whole.keys().iter().map(lint_key).collect();
+        let keys: Vec<lint::Key> = whole.keys().iter().map(lint::Key::from).collect();
         let against = lint::against(&draft(issuer, Keys::Known(&[], &[])), &keys, &bounds(now_ms));
         let why = |n: usize| against.get(n).copied().flatten();
         let left_out: Vec<_> =
             keys.iter().enumerate().filter_map(|(n, key)| Some((key.kid.clone(), why(n)?))).collect();
         let good = if left_out.is_empty() { Arc::clone(whole) } else { Arc::new(whole.without(|n| why(n).is_some())) };
         // What could not be read at all is left out already, which is all that its rule wants here.
-        let kept: Vec<lint::Key> = good.keys().iter().map(lint_key).collect();
+        let kept: Vec<lint::Key> = good.keys().iter().map(lint::Key::from).collect();
         let verdict = verdict(issuer, Keys::Known(&kept, &[]), now_ms);
         Self { whole: Arc::clone(whole), good, verdict, left_out }
     }
@@ -213,11 +213,6 @@ fn draft<'a>(issuer: &'a Issuer, keys: Keys<'a>) -> Draft<'a> {
 
 fn bounds(now_ms: i64) -> Bounds<'static> {
     Bounds { reserved: &[], plain_loopback: true, now_ms }
-}
-
-fn lint_key(key: &VerifyingKey) -> lint::Key {
-    let kid = key.kid().map(str::to_owned);
-    lint::Key { kid, family: key.family(), algorithm: key.algorithm(), bits: key.bits() }
 }
 
 #[cfg(test)]

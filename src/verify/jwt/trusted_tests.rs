@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::*;
 use crate::domain::{Algorithm, TenantId};
+use crate::jwt::keys::VerifyingKey;
 use crate::store::suite::issuers::issuer;
 
 const NOW: i64 = 1_800_000_000_000;
