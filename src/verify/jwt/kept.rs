@@ -73,6 +73,43 @@ mod tests {
     use crate::store::suite::{ACME, event, tenant};
 
     #[test]
+    fn r4_kept_keys_are_believed_as_they_were_kept_of_this_issuer_and_from_there_alone() {
+        use crate::store::Issuers as _;
+        let (store, dir) = (Arc::new(FakeStore::default()), tempfile::tempdir().unwrap());
+        store.tenants().create(&tenant(ACME, "acme"), event().into()).unwrap();
+        let file = dir.path().join("subject.key");
+        let key = crate::verify::subject::SubjectKey::create(&file, &crate::clock::SystemEntropy).unwrap();
+        crate::store::Links::set_key(&*store, key.fingerprint(), event()).unwrap();
+        let (row, other) = (issuer(ACME, 1, "gateway"), issuer(ACME, 2, "another"));
+        for row in [&row, &other] {
+            store.add(row, Sharing::Allowed, event().into()).unwrap();
+        }
+        let KeySource::Url(url) = &row.keys else { panic!("it has a URL") };
+        let source = |id, url: &str| Source { issuer: id, tenant: ACME, url: url.into() };
+        let kept = StoredKeys::new(Arc::clone(&store) as _, file);
+        let (here, elsewhere) = (source(row.id, url), "https://id.example/before");
+        assert_eq!(kept.load(&here), None);
+        let keys = Kept { json: b"{\"keys\":[]}".to_vec(), fetched_at_ms: 5 };
+        kept.keep(&source(row.id, elsewhere), keys.clone());
+        assert_eq!(store.keys_of(row.id).unwrap(), None, "not of where it is now");
+        kept.keep(&here, keys.clone());
+        assert_eq!(kept.load(&here), Some(keys));
+        assert_eq!(kept.load(&source(row.id, elsewhere)), None);
+        // Whoever can write the file puts keys there: of their own, younger ones, or those of another.
+        let stored = store.keys_of(row.id).unwrap().unwrap();
+        store.keep_keys(other.id, &stored).unwrap();
+        assert_eq!(kept.load(&source(other.id, url)), None);
+        for forged in [
+            KeptKeys { jwks: "{\"keys\":[{}]}".to_owned(), fetched_at_ms: 6, ..stored.clone() },
+            KeptKeys { fetched_at_ms: 7, ..stored.clone() },
+            KeptKeys { fetched_at_ms: 8, mac: [0; 32], ..stored },
+        ] {
+            store.keep_keys(row.id, &forged).unwrap();
+            assert_eq!(kept.load(&here), None);
+        }
+    }
+
+    #[test]
     fn r17_who_is_gone_switched_off_or_moved_is_not_asked_any_more() {
         let store = Arc::new(FakeStore::default());
         store.tenants().create(&tenant(ACME, "acme"), event().into()).unwrap();
